@@ -174,8 +174,8 @@ mod tests {
             secret in prop::collection::vec(any::<u8>(), 0..100), at in any::<prop::sample::Index>(), bit in 0..6,
         ) {
             let sealed = seal(&secret);
-            let opened = keys(1).open(PLACE, &sealed);
-            prop_assert_eq!(opened.unwrap().as_slice(), secret.as_slice());
+            let opened = keys(1).open(PLACE, &sealed).unwrap();
+            prop_assert_eq!(opened.as_slice(), secret.as_slice());
             let mut bytes = BASE64_NOPAD.decode(sealed.as_str().as_bytes()).unwrap();
             let at = at.index(bytes.len());
             bytes[at] ^= 1u8 << bit;
