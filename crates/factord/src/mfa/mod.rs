@@ -2,6 +2,8 @@
 //! no clock, no globals; whoever stores what is decided here is not its concern.
 
 pub mod code;
+mod comparison;
+pub mod completion;
 pub mod data;
 pub mod decision;
 pub mod device;

@@ -2,14 +2,16 @@
 
 use uuid::Uuid;
 
+use super::Core;
 use super::code::Code;
+use super::comparison::remembered;
 use super::data::{Data, Fault};
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
 use super::user::{Device, Ending, Finished, Registration, Status, User};
 use super::values::Values;
-use super::{Core, verification};
+use super::verification::ended_reason;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::delivery::message::Channel;
@@ -235,9 +237,7 @@ impl ConfirmRegistration {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
         if registration.status != Status::Pending {
-            return Err(Refusal::Unauthorized(verification::ended_reason(
-                registration.ending,
-            )));
+            return Err(Refusal::Unauthorized(ended_reason(registration.ending)));
         }
         let verdict = factor.confirm(
             &mut Ceremony {
@@ -256,7 +256,7 @@ impl ConfirmRegistration {
             code,
         )?;
         match verdict {
-            Verdict::Accepted(data) => Ok(accept(draft, registration, data, code, codes)),
+            Verdict::Accepted(data) => Ok(accept(draft, registration, data, code)),
             Verdict::Wrong(reason) => Err(refuse(draft, registration.id, reason)),
         }
     }
@@ -268,11 +268,15 @@ fn accept(
     registration: &Registration,
     data: Data,
     code: &Code,
-    codes: Codes,
 ) -> Registration {
     let mut device = registration.device(draft.now, data);
-    device.last_code =
-        verification::remembered(draft.core, draft.user.id, device.number, code, codes);
+    device.last_code = remembered(
+        draft.core,
+        draft.user.id,
+        device.number,
+        device.factor_id,
+        code,
+    );
     draft.user.mfa.devices.push(device);
     draft.user.mfa.throttle.clear();
     draft.history.confirm_registration(registration.id);
@@ -333,11 +337,11 @@ impl Registration {
 pub fn view(
     core: &Core,
     user: &User,
-    finished: Option<Finished>,
+    finished: Option<&Finished>,
     id: Uuid,
     now: Timestamp,
 ) -> Result<Option<RegistrationView>, Fault> {
-    let Some(mut registration) = find(user, &[], finished.as_ref(), id).cloned() else {
+    let Some(mut registration) = find(user, &[], finished, id).cloned() else {
         return Ok(None);
     };
     let factor = core.catalogue.factor(registration.factor_id);

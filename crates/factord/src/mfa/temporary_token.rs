@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Core;
 use super::code::Code;
+use super::comparison::accept_verification;
 use super::decision::{Decide, Draft};
 use super::ids::{DeviceId, DeviceNumber, UserId};
 use super::refusal::Refusal;
@@ -16,7 +17,6 @@ use super::rules::{
 use super::throttle::{Gate, Throttle};
 use super::user::TemporaryToken;
 use super::values::Values;
-use super::verification::accept_verification;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
