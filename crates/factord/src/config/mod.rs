@@ -19,6 +19,7 @@ pub use error::{ConfigError, Problem};
 use layers::Source;
 use settings::Settings;
 pub use settings::{LogFormat, LogSettings};
+pub use values::LogLevel;
 
 /// Where the configuration comes from.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,6 @@ use std::fmt::Write;
 use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
-use super::values::LogLevel;
 use super::*;
 
 #[test]
