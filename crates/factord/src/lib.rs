@@ -6,9 +6,12 @@
 pub mod audit;
 pub mod auth;
 pub mod clock;
+pub mod config;
 pub mod crypto;
 pub mod delivery;
 pub mod factor;
 pub mod mfa;
+pub mod net;
 pub mod service;
 pub mod store;
+pub mod telemetry;

@@ -34,4 +34,4 @@ pub async fn run(store: Arc<dyn Store>, shutdown: impl Future<Output = ()>) {
 /// Rows of each kind that one step deletes: few enough that no request waits for it.
 const STEP: usize = 200;
 const BETWEEN_STEPS: Duration = Duration::from_millis(50);
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);

@@ -22,9 +22,14 @@ fn a_token_stands_in_for_a_device_once() {
     assert_eq!(world.complete(id, &token.digits), Ok(()));
     assert!(matches!(world.finished[&id], Finished::Verification(ref it) if it.ending.is_none()));
     let id = world.challenge(device).unwrap().verification.id;
+    for _ in 0..10 {
+        let used = Err(Refusal::Unauthorized(Reason::Used));
+        assert_eq!(world.complete(id, &token.digits), used);
+        assert_eq!(world.verify(None, &token.digits), used);
+    }
     assert_eq!(
-        world.complete(id, &token.digits),
-        Err(Refusal::Unauthorized(Reason::Wrong))
+        world.user.mfa.throttle.failures, 0,
+        "sent again it is no guess"
     );
 }
 
