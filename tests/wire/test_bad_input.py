@@ -7,7 +7,7 @@ import pytest
 
 from harness import expect, oath
 from harness.burst import read
-from harness.people import AUTHENTICATOR, EMAIL, SMS
+from harness.people import EMAIL, SMS
 
 JSON = {"Content-Type": "application/json"}
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -9,7 +9,7 @@ from harness.people import SMS
 def test_every_kind_of_answer_carries_the_headers(server, person):
     api = person.api
     answers = [
-        person.factors(), person.register(SMS), person.devices and person.list_devices(),
+        person.factors(), person.register(SMS), person.list_devices(),
         person.poll("nonsense"), api.get(person.path("/devices"), token="nonsense"),
         server.as_scope("Read Users").get(person.path("/devices")), api.get("/api/2/mfa/users/abc/devices"),
         person.register(1), api.call("PATCH", person.path("/devices")),
