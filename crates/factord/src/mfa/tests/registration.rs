@@ -287,3 +287,16 @@ fn a_temporary_token_confirms_no_registration() {
         Err(Refusal::Unauthorized(Reason::Wrong))
     );
 }
+
+#[test]
+fn a_pending_registration_makes_no_second_device_once_its_factor_is_enrolled() {
+    let mut world = World::new();
+    let id = world.register(SMS).unwrap().registration.id;
+    let code = world.last_code();
+    world.enrol_verified(SMS);
+    assert_eq!(
+        world.confirm(id, &code),
+        Err(Refusal::Unauthorized(Reason::Superseded))
+    );
+    assert_eq!(world.user.mfa.devices.len(), 1);
+}
