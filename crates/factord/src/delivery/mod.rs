@@ -1,0 +1,3 @@
+//! Sending what was committed: each message at least once, never before its commit.
+
+pub mod message;
