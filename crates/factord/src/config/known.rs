@@ -4,14 +4,16 @@ use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
 use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
+use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 4] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 5] {
     [
         ("", fields::<Settings>()),
         ("tls", fields::<TlsSettings>()),
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
+        ("rules", fields::<Rules>()),
     ]
 }
 

@@ -11,9 +11,11 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use secrecy::SecretString;
 use url::{Origin, Url};
+use zeroize::Zeroizing;
 
+use crate::crypto::keys::MasterKey;
+use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 pub use error::{ConfigError, Problem};
 use layers::Source;
@@ -66,6 +68,8 @@ pub struct Config {
     pub limits: Limits,
     /// How to log.
     pub log: LogSettings,
+    /// The numbers of the rules, within their bounds.
+    pub rules: Rules,
 }
 
 /// Where the data is and how it is opened: all that the administrative commands need.
@@ -73,8 +77,8 @@ pub struct Config {
 pub struct Storage {
     /// The data directory.
     pub data: PathBuf,
-    /// The sealing key as text, as `factord key generate` wrote it.
-    pub sealing_key: SecretString,
+    /// The key from which everything that seals is derived.
+    pub sealing_key: MasterKey,
 }
 
 /// The bounds of connections and requests.
@@ -139,6 +143,7 @@ impl Config {
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,
+                    rules: settings.rules,
                 };
                 Ok(Loaded { config, warnings })
             }
@@ -205,35 +210,39 @@ fn add(problems: &mut Vec<Problem>, problem: Problem) {
 }
 
 /// A flag beats the variable that holds the key itself, and that beats the file that a key or variable names.
-fn sealing_key(sources: &Sources, file: Option<&Path>) -> Result<SecretString, Problem> {
-    let flag = sources
-        .flags
-        .iter()
-        .any(|flag| flag.key == known::SEALING_KEY_FILE);
+fn sealing_key(sources: &Sources, file: Option<&Path>) -> Result<MasterKey, Problem> {
     let variable = sources
         .environment
         .iter()
         .find(|(name, _)| name == known::SEALING_KEY_VARIABLE);
-    match (flag, variable, file) {
-        (false, Some((_, key)), _) => Ok(SecretString::from(key.trim())),
-        (_, _, Some(path)) => read_key_file(path).map_err(|message| Problem {
-            key: known::SEALING_KEY_FILE.to_owned(),
+    let by_flag = sources
+        .flags
+        .iter()
+        .any(|flag| flag.key == known::SEALING_KEY_FILE);
+    match (variable, file) {
+        (Some((name, text)), _) if !by_flag => MasterKey::parse(text).map_err(|error| Problem {
+            key: name.clone(),
             source: Source::Resolved,
-            message,
+            message: error.to_string(),
         }),
-        (_, _, None) => Err(Problem {
-            key: known::SEALING_KEY_FILE.to_owned(),
-            source: Source::Resolved,
-            message: format!(
-                "there is no sealing key, and nothing can be kept without one. Write one with `factord key generate \
-                 > sealing.key` and name it here, or put the key itself into {}",
-                known::SEALING_KEY_VARIABLE
-            ),
-        }),
+        (_, Some(path)) => read_key_file(path).map_err(about_the_key),
+        (_, None) => Err(about_the_key(format!(
+            "there is no sealing key, and nothing can be kept without one. Write one with `factord key generate > \
+             sealing.key` and name it here, or put the key itself into {}",
+            known::SEALING_KEY_VARIABLE
+        ))),
     }
 }
 
-fn read_key_file(path: &Path) -> Result<SecretString, String> {
+fn about_the_key(message: String) -> Problem {
+    Problem {
+        key: known::SEALING_KEY_FILE.to_owned(),
+        source: Source::Resolved,
+        message,
+    }
+}
+
+fn read_key_file(path: &Path) -> Result<MasterKey, String> {
     let shown = path.display();
     let cannot = |error: std::io::Error| format!("{shown} cannot be read: {error}");
     let file = std::fs::File::open(path).map_err(cannot)?;
@@ -243,9 +252,8 @@ fn read_key_file(path: &Path) -> Result<SecretString, String> {
              read it, its key is no secret any more"
         ));
     }
-    std::io::read_to_string(file)
-        .map(|text| SecretString::from(text.trim()))
-        .map_err(cannot)
+    let text = Zeroizing::new(std::io::read_to_string(file).map_err(cannot)?);
+    MasterKey::parse(&text).map_err(|error| format!("{shown} is {error}"))
 }
 
 #[cfg(unix)]

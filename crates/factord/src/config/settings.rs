@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::layers::Source;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
 use super::{Limits, Problem};
+use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -26,6 +27,7 @@ pub(super) struct Settings {
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
+    pub(super) rules: Rules,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -80,6 +82,7 @@ impl Default for Settings {
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),
+            rules: Rules::default(),
         }
     }
 }
@@ -141,6 +144,15 @@ impl Settings {
                 );
             }
             _ => {}
+        }
+        if let Err(out) = self.rules.validate() {
+            refuse(
+                &format!("rules.{}", out.key),
+                &format!(
+                    "{} is outside {} to {}, which keeps what is promised",
+                    out.value, out.least, out.most
+                ),
+            );
         }
         problems
     }

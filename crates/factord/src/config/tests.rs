@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 
-use secrecy::ExposeSecret;
 use tempfile::TempDir;
 
 use super::*;
@@ -13,7 +12,7 @@ fn a_file_with_the_few_necessary_keys_is_enough() {
     let Loaded { config, warnings } = Config::load(&files.sources()).unwrap();
     assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
     assert_eq!(config.public_url.as_str(), "https://mfa.example.com/");
-    assert_eq!(config.storage.sealing_key.expose_secret(), KEY);
+    assert_eq!(text(&config.storage), KEY);
     assert_eq!(config.rate_limit, None);
     assert_eq!(config.limits.body_bytes, 65_536);
     assert!(warnings.is_empty());
@@ -104,89 +103,7 @@ fn an_unknown_variable_is_a_warning_since_the_prefix_is_not_ours_alone() {
 
 #[test]
 fn every_wrong_value_is_named_with_its_key_its_place_and_what_is_expected() {
-    let cases = [
-        (
-            "listen = 'localhost'",
-            "listen (in ",
-            "is not an address with a port",
-        ),
-        (
-            "public_url = 'http://mfa.example.com'",
-            "public_url (in ",
-            "is not HTTPS",
-        ),
-        (
-            "public_url = 'https://mfa.example.com/mfa'",
-            "public_url (in ",
-            "a host with nothing behind",
-        ),
-        (
-            "public_url = 'https://me:pw@mfa.example.com'",
-            "public_url (in ",
-            "a host with nothing behind",
-        ),
-        (
-            "service_name = 'a:b'",
-            "service_name (in ",
-            "1 to 64 characters",
-        ),
-        (
-            "trusted_proxies = ['0.0.0.0/0']",
-            "trusted_proxies (in ",
-            "anybody",
-        ),
-        (
-            "trusted_proxies = ['proxy']",
-            "trusted_proxies (in ",
-            "is not a network or an address",
-        ),
-        (
-            "forwarded_header = 'via'",
-            "forwarded_header (in ",
-            "x-forwarded-for",
-        ),
-        (
-            "redirect_origins = ['http://app.example']",
-            "redirect_origins (in ",
-            "is not HTTPS",
-        ),
-        (
-            "redirect_origins = ['https://app.example/back']",
-            "redirect_origins (in ",
-            "nothing behind",
-        ),
-        (
-            "rate_limit = 0",
-            "rate_limit (in ",
-            "0 is outside 1 to 1000000000",
-        ),
-        ("limits = 5", "limits (in ", "it is a table"),
-        (
-            "limits.max_connections = 0",
-            "limits.max_connections (in ",
-            "0 is outside 1 to 1000000",
-        ),
-        (
-            "limits.idle_timeout = '75 s'",
-            "limits.idle_timeout (in ",
-            "a whole number from 1 to 3600",
-        ),
-        (
-            "limits.body_bytes = -1",
-            "limits.body_bytes (in ",
-            "-1 is outside 4096 to 1048576",
-        ),
-        ("log.format = 'xml'", "log.format (in ", "json"),
-        ("log.level = 'inof'", "log.level (in ", "is not a level"),
-        ("tls.certificate = 'a.pem'", "tls.key: ", "it is missing"),
-        ("tls.key = 'a.pem'", "tls.certificate: ", "it is missing"),
-        (
-            "listen = '0.0.0.0:80'",
-            "listen: ",
-            "plain HTTP to other machines",
-        ),
-    ];
-    for (line, key, reason) in cases {
+    for (line, key, reason) in WRONG {
         let error =
             Config::load(&Files::new(&format!("{line}\nsealing_key_file = 'KEY'\n")).sources())
                 .unwrap_err();
@@ -246,15 +163,7 @@ fn a_missing_file_is_an_error_and_no_file_is_not() {
         (known::SEALING_KEY_VARIABLE, KEY),
         ("FACTORD_PUBLIC_URL", "https://mfa.example.com"),
     ]);
-    assert_eq!(
-        Config::load(&sources)
-            .unwrap()
-            .config
-            .storage
-            .sealing_key
-            .expose_secret(),
-        KEY
-    );
+    assert_eq!(text(&Config::load(&sources).unwrap().config.storage), KEY);
 }
 
 #[test]
@@ -294,15 +203,8 @@ fn a_key_file_that_others_may_read_is_refused_with_the_cure() {
 fn the_key_itself_in_the_environment_beats_a_file_but_not_a_flag() {
     let files = Files::new(MINIMAL);
     let mut sources = files.sources();
-    sources.environment = variables(&[(known::SEALING_KEY_VARIABLE, " other \n")]);
-    assert_eq!(
-        Storage::load(&sources)
-            .unwrap()
-            .config
-            .sealing_key
-            .expose_secret(),
-        "other"
-    );
+    sources.environment = variables(&[(known::SEALING_KEY_VARIABLE, &format!(" {OTHER_KEY} \n"))]);
+    assert_eq!(text(&Storage::load(&sources).unwrap().config), OTHER_KEY);
     let key_file = files
         .folder
         .path()
@@ -314,14 +216,26 @@ fn the_key_itself_in_the_environment_beats_a_file_but_not_a_flag() {
         name: "--key",
         value: key_file,
     }];
-    assert_eq!(
-        Storage::load(&sources)
-            .unwrap()
-            .config
-            .sealing_key
-            .expose_secret(),
-        KEY
+    assert_eq!(text(&Storage::load(&sources).unwrap().config), KEY);
+}
+
+#[test]
+fn a_sealing_key_that_is_none_is_refused_and_not_shown() {
+    let files = Files::new(MINIMAL);
+    std::fs::write(files.folder.path().join("sealing.key"), "hush\n").unwrap();
+    let mut sources = files.sources();
+    let error = Config::load(&sources).unwrap_err().to_string();
+    assert!(
+        error.contains("sealing.key is not a sealing key: expected"),
+        "{error}"
     );
+    sources.environment = variables(&[(known::SEALING_KEY_VARIABLE, "hush")]);
+    let variable = Config::load(&sources).unwrap_err().to_string();
+    assert!(
+        variable.contains("FACTORD_SEALING_KEY: not a sealing key"),
+        "{variable}"
+    );
+    assert!(!format!("{error}{variable}").contains("hush"));
 }
 
 #[test]
@@ -398,14 +312,21 @@ fn the_documented_file_is_the_defaults() {
     );
     assert!(minimal.contradictions().is_empty());
     let written: toml::Table = examples[1].parse().unwrap();
-    let sections = known::sections();
-    assert!(
-        sections[0]
-            .1
-            .iter()
-            .filter(|key| !["rate_limit", "tls"].contains(key))
-            .all(|key| written.contains_key(*key))
-    );
+    let without_default = ["public_url", "sealing_key_file", "rate_limit"];
+    for key in known::keys() {
+        if without_default.contains(&key.as_str()) || key.starts_with("tls.") {
+            continue;
+        }
+        let path = key.split('.').collect::<Vec<_>>();
+        let value = match path[..] {
+            [key] => written.get(key),
+            [section, key] => written.get(section).and_then(|section| section.get(key)),
+            _ => None,
+        };
+        let value = value.unwrap_or_else(|| panic!("{key} is not in the complete file"));
+        let row = format!("| `{key}` | `{}` | `{value}` |", known::variable(&key));
+        assert!(DOCUMENTATION.contains(&row), "the table does not say {row}");
+    }
 }
 
 /// A folder with a configuration file and a closed key file; `KEY` in the text stands for the key file's path.
@@ -442,6 +363,10 @@ impl Files {
     }
 }
 
+fn text(storage: &Storage) -> String {
+    storage.sealing_key.to_text().to_string()
+}
+
 fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs
         .iter()
@@ -449,6 +374,105 @@ fn variables(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
         .collect()
 }
 
+/// A line of the file, how the problem begins, and what it says.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "listen = 'localhost'",
+        "listen (in ",
+        "is not an address with a port",
+    ),
+    (
+        "public_url = 'http://mfa.example.com'",
+        "public_url (in ",
+        "is not HTTPS",
+    ),
+    (
+        "public_url = 'https://mfa.example.com/mfa'",
+        "public_url (in ",
+        "a host with nothing behind",
+    ),
+    (
+        "public_url = 'https://me:pw@mfa.example.com'",
+        "public_url (in ",
+        "a host with nothing behind",
+    ),
+    (
+        "service_name = 'a:b'",
+        "service_name (in ",
+        "1 to 64 characters",
+    ),
+    (
+        "trusted_proxies = ['0.0.0.0/0']",
+        "trusted_proxies (in ",
+        "anybody",
+    ),
+    (
+        "trusted_proxies = ['proxy']",
+        "trusted_proxies (in ",
+        "is not a network or an address",
+    ),
+    (
+        "forwarded_header = 'via'",
+        "forwarded_header (in ",
+        "x-forwarded-for",
+    ),
+    (
+        "redirect_origins = ['http://app.example']",
+        "redirect_origins (in ",
+        "is not HTTPS",
+    ),
+    (
+        "redirect_origins = ['https://app.example/back']",
+        "redirect_origins (in ",
+        "nothing behind",
+    ),
+    (
+        "rate_limit = 0",
+        "rate_limit (in ",
+        "0 is outside 1 to 1000000000",
+    ),
+    ("limits = 5", "limits (in ", "it is a table"),
+    (
+        "limits.max_connections = 0",
+        "limits.max_connections (in ",
+        "0 is outside 1 to 1000000",
+    ),
+    (
+        "limits.idle_timeout = '75 s'",
+        "limits.idle_timeout (in ",
+        "a whole number from 1 to 3600",
+    ),
+    (
+        "limits.body_bytes = -1",
+        "limits.body_bytes (in ",
+        "-1 is outside 4096 to 1048576",
+    ),
+    ("log.format = 'xml'", "log.format (in ", "json"),
+    ("log.level = 'inof'", "log.level (in ", "is not a level"),
+    ("tls.certificate = 'a.pem'", "tls.key: ", "it is missing"),
+    ("tls.key = 'a.pem'", "tls.certificate: ", "it is missing"),
+    (
+        "rules.disable_at_failures = 101",
+        "rules.disable_at_failures: ",
+        "101 is outside 10 to 100",
+    ),
+    (
+        "rules.first_delay = 'soon'",
+        "rules.first_delay (in ",
+        "expected i64",
+    ),
+    (
+        "rules.first_dely = 30",
+        "rules.first_dely (in ",
+        "did you mean rules.first_delay?",
+    ),
+    (
+        "listen = '0.0.0.0:80'",
+        "listen: ",
+        "plain HTTP to other machines",
+    ),
+];
 const MINIMAL: &str = "public_url = 'https://mfa.example.com'\nsealing_key_file = 'KEY'\n";
 const KEY: &str = "c2VjcmV0IHNlY3JldCBzZWNyZXQgc2VjcmV0IHNlY3I=";
+const OTHER_KEY: &str = "b3RoZXIgb3RoZXIgb3RoZXIgb3RoZXIgb3RoZXIgb3Q=";
 const DOCUMENTATION: &str = include_str!("../../../../docs/configuration.md");
