@@ -6,6 +6,7 @@ use super::authenticator::Authenticator;
 use super::email::Email;
 use super::sms::Sms;
 use super::{Description, Factor};
+use crate::delivery::message::Channel;
 
 /// The factors that this installation knows, in the order they are listed.
 pub struct Catalogue {
@@ -39,6 +40,20 @@ impl Catalogue {
                 disabled(58_965), // Recovery Codes
             ],
         }
+    }
+
+    /// The same, but for the factors that send messages by a way for which nothing is set up: they are disabled.
+    pub fn sending_by(mut self, channels: &[Channel]) -> Self {
+        for entry in &mut self.entries {
+            let sends = |factor: &&dyn Factor| {
+                factor
+                    .description()
+                    .channel
+                    .is_none_or(|channel| channels.contains(&channel))
+            };
+            entry.factor = entry.factor.filter(sends);
+        }
+        self
     }
 
     /// The factor with this id, if it is offered.

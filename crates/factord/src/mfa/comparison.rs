@@ -61,6 +61,9 @@ impl Comparison {
         if temporary_token::accept(draft, code, &verifications) {
             return Ok(());
         }
+        if temporary_token::accepted_last(draft, code) {
+            return Err(Refusal::Unauthorized(Reason::Used));
+        }
         Err(refuse(draft, code, &refused))
     }
 }

@@ -198,13 +198,16 @@ impl VerifyCode {
     fn verify_any(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         self.options.check(draft.core, None)?;
         draft.user.mfa.throttle.delay(draft.now).pass()?;
+        let (core, user) = (draft.core, &*draft.user);
         let mut locked = Gate::Open;
         let mut candidates = Vec::new();
-        for verification in &draft.user.mfa.verifications {
-            let Some(device) = draft.user.mfa.device(verification.device) else {
+        for verification in &user.mfa.verifications {
+            let device = user.mfa.device(verification.device);
+            let offered = |device: &&Device| core.catalogue.factor(device.factor_id).is_some();
+            let Some(device) = device.filter(offered) else {
                 continue;
             };
-            match device.throttle.gate(draft.now, &draft.core.rules) {
+            match device.throttle.gate(draft.now, &core.rules) {
                 Gate::Open => candidates.push(Candidate {
                     device: device.clone(),
                     verification: Some(verification.clone()),

@@ -25,6 +25,9 @@ use crate::factor::catalogue::Catalogue;
 use redirect::RedirectPolicy;
 use rules::Rules;
 
+#[cfg(test)]
+mod tests;
+
 /// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
 #[derive(Debug)]
 pub struct Core {

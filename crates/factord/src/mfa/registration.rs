@@ -78,28 +78,25 @@ impl Decide for CreateRegistration {
             redirect_to: self.redirect_to.clone(),
             data: Data::default(),
         };
-        let shown = if self.verified {
-            registration.finish(None);
-            draft
-                .user
-                .mfa
-                .devices
-                .push(registration.device(draft.now, Data::default()));
-            draft
-                .effects
-                .finished
-                .push(Finished::Registration(registration.clone()));
-            Shown::default()
+        let issued = if self.verified {
+            Issued::default()
         } else {
-            let issued = self.start(draft, factor, &registration)?;
-            draft.end_registrations(Ending::Superseded, |older| {
-                older.factor_id == registration.factor_id
-            });
+            self.start(draft, factor, &registration)?
+        };
+        draft.end_registrations(Ending::Superseded, |older| {
+            older.factor_id == registration.factor_id
+        });
+        if self.verified {
+            registration.finish(None);
+            let device = registration.device(draft.now, Data::default());
+            draft.user.mfa.devices.push(device);
+            let finished = Finished::Registration(registration.clone());
+            draft.effects.finished.push(finished);
+        } else {
             registration.data = issued.data;
             draft.user.mfa.registrations.push(registration.clone());
             draft.effects.messages.extend(issued.message);
-            issued.shown
-        };
+        }
         draft.record(
             Some(DeviceId::Device(registration.device)),
             Self::ACTION,
@@ -108,7 +105,7 @@ impl Decide for CreateRegistration {
         Ok(RegistrationView {
             registration,
             factor: Some(description),
-            shown,
+            shown: issued.shown,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The shell around the core: load, decide, commit. Nothing here is a rule; nothing here knows the wire.
 
 pub mod access;
+pub mod cleaner;
 pub mod rate_limit;
 
 use std::sync::Arc;
