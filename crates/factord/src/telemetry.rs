@@ -7,8 +7,10 @@ use std::io;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
@@ -32,18 +34,8 @@ impl Telemetry {
             LogFormat::Json => Lines::to(io::stdout())?,
             LogFormat::Text => Lines::to(io::stderr())?,
         };
-        let format = tracing_subscriber::fmt::layer().with_writer(lines);
-        let format = match log.format {
-            LogFormat::Json => format
-                .json()
-                .flatten_event(true)
-                .with_current_span(false)
-                .with_span_list(false)
-                .boxed(),
-            LogFormat::Text => format.with_ansi(false).boxed(),
-        };
         tracing_subscriber::registry()
-            .with(format.with_filter(log.level.0.clone()))
+            .with(log_layer(log, lines))
             .try_init()?;
         let metrics = Metrics::install()?;
         Ok(Self {
@@ -100,6 +92,23 @@ pub enum TelemetryError {
     Thread(#[from] io::Error),
 }
 
+fn log_layer<S>(log: &LogSettings, lines: Lines) -> impl Layer<S>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    let format = tracing_subscriber::fmt::layer().with_writer(lines);
+    let format = match log.format {
+        LogFormat::Json => format
+            .json()
+            .flatten_event(true)
+            .with_current_span(false)
+            .with_span_list(false)
+            .boxed(),
+        LogFormat::Text => format.with_ansi(false).boxed(),
+    };
+    format.with_filter(log.level.0.clone())
+}
+
 fn recorder() -> Result<PrometheusBuilder, BuildError> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)
@@ -116,7 +125,66 @@ const SECONDS: [f64; 16] = [
 
 #[cfg(test)]
 mod tests {
+    use std::io::Write;
+    use std::sync::{Arc, Mutex};
+
     use super::*;
+
+    #[test]
+    fn a_line_for_machines_is_one_flat_object() {
+        let text = logged(LogFormat::Json);
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["level"], "WARN");
+        assert_eq!(line["target"], "factord::test");
+        assert_eq!(line["message"], "said");
+        assert_eq!(line["count"], 7);
+        assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{text}");
+        assert_eq!(
+            text.lines().count(),
+            1,
+            "what the level leaves out is not there"
+        );
+    }
+
+    #[test]
+    fn a_line_for_people_reads_as_text() {
+        let text = logged(LogFormat::Text);
+        assert!(
+            text.ends_with("WARN factord::test: said count=7\n"),
+            "{text}"
+        );
+    }
+
+    fn logged(format: LogFormat) -> String {
+        let output = Output::default();
+        let (lines, flusher) = Lines::to(output.clone()).unwrap();
+        let log = LogSettings {
+            format,
+            ..LogSettings::default()
+        };
+        let subscriber = tracing_subscriber::registry().with(log_layer(&log, lines));
+        tracing::subscriber::with_default(subscriber, || {
+            tracing::warn!(target: "factord::test", count = 7, "said");
+            tracing::debug!(target: "factord::test", "unsaid");
+        });
+        drop(flusher);
+        let bytes = output.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[derive(Clone, Default)]
+    struct Output(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Output {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
 
     #[test]
     fn durations_come_in_buckets() {
