@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use crate::store::{Sending, Store, StoreError, StoredMessage};
+use crate::mfa::undelivered::GiveUpMessage;
+use crate::store::{self, Sending, Store, StoreError, StoredMessage};
 
 /// Somebody who sends messages.
 pub trait Sender: Send + Sync {
@@ -91,11 +92,19 @@ async fn send_waiting(store: &dyn Store, sender: &dyn Sender) -> Result<usize, S
             }
             Sent::Never => {
                 warn!(id, channel, "a message cannot be sent");
-                store.settle_message(id, Sending::Abandoned).await?;
+                give_up(store, message).await?;
             }
         }
     }
     Ok(waiting.len())
+}
+
+/// Ends what the message was for, then erases it: after a crash in between it is given up again, which changes nothing.
+async fn give_up(store: &dyn Store, message: &StoredMessage) -> Result<(), StoreError> {
+    if let Some(about) = message.message.about {
+        store::decide(store, message.user, GiveUpMessage { about }).await?;
+    }
+    store.settle_message(message.id, Sending::Abandoned).await
 }
 
 /// Messages that are read at once.

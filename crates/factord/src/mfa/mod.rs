@@ -16,6 +16,7 @@ pub mod registration;
 pub mod rules;
 pub mod temporary_token;
 pub mod throttle;
+pub mod undelivered;
 pub mod user;
 pub mod values;
 pub mod verification;

@@ -246,3 +246,22 @@ fn values_that_are_not_allowed_start_nothing() {
     }
     assert!(world.messages.is_empty() && world.user.mfa.verifications.is_empty());
 }
+
+#[test]
+fn a_message_that_cannot_be_sent_ends_what_it_was_for() {
+    let mut world = World::new();
+    let device = world.enrol_verified(SMS);
+    let (id, code) = world.send(device);
+    let about = world.messages.last().unwrap().about.unwrap();
+    world
+        .run(&super::super::undelivered::GiveUpMessage { about })
+        .unwrap();
+    assert_eq!(
+        status(&world, id),
+        (Status::Rejected, Some(Ending::DeliveryFailed))
+    );
+    assert_eq!(
+        world.complete(id, &code),
+        Err(Refusal::Unauthorized(Reason::Finished))
+    );
+}
