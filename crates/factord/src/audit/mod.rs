@@ -60,6 +60,8 @@ pub enum Action {
     CreateVerification,
     /// A verification was to be completed.
     CompleteVerification,
+    /// A message was given up: it cannot be sent.
+    GiveUpMessage,
     /// A temporary token was issued.
     CreateTemporaryToken,
     /// A temporary token was deleted.
@@ -78,6 +80,7 @@ impl Action {
             Self::DeleteDevice => "delete_device",
             Self::CreateVerification => "create_verification",
             Self::CompleteVerification => "complete_verification",
+            Self::GiveUpMessage => "give_up_message",
             Self::CreateTemporaryToken => "create_temporary_token",
             Self::DeleteTemporaryToken => "delete_temporary_token",
         }
@@ -114,6 +117,8 @@ pub enum Reason {
     NoCode,
     /// Too many messages to one destination.
     TooManyMessages,
+    /// The message could not be sent.
+    Undeliverable,
     /// A stored record could not be used.
     Fault,
 }
@@ -135,6 +140,7 @@ impl fmt::Display for Reason {
             Self::Invalid => "invalid",
             Self::NoCode => "no_code",
             Self::TooManyMessages => "too_many_messages",
+            Self::Undeliverable => "undeliverable",
             Self::Fault => "fault",
         })
     }
@@ -162,6 +168,16 @@ impl Event {
                 action: self.action,
                 reason,
             }),
+        }
+    }
+}
+
+impl From<Repeatable> for Event {
+    fn from(refusal: Repeatable) -> Self {
+        Self {
+            device: refusal.device,
+            action: refusal.action,
+            refused: Some(refusal.reason),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 use zeroize::Zeroize;
 
 use crate::clock::Timestamp;
@@ -50,6 +51,9 @@ pub struct Message {
     pub code: Option<String>,
     /// The link in it, for the outbox of `factord dev`.
     pub link: Option<String>,
+    /// The registration or verification that it is for, which ends if it cannot be sent.
+    #[serde(default)]
+    pub about: Option<Uuid>,
     /// The moment from which it is of no use any more.
     pub expires_at: Timestamp,
 }

@@ -70,6 +70,7 @@ fn write(ceremony: &Ceremony<'_>, code: &str, minutes: i64) -> Message {
         body,
         code: Some(code.to_owned()),
         link: None,
+        about: Some(ceremony.id),
         expires_at: ceremony.expires_at,
     }
 }

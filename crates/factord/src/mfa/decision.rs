@@ -8,7 +8,7 @@ use super::history::History;
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
 use super::user::{Ending, Finished, Status, User};
-use crate::audit::{Action, Event, Reason, Repeatable};
+use crate::audit::{Action, Event, Reason};
 use crate::clock::Timestamp;
 use crate::delivery::message::Message;
 
@@ -90,23 +90,24 @@ pub fn run<D: Decide>(command: &D, draft: &mut Draft<'_>) -> Result<D::Answer, R
 }
 
 impl Draft<'_> {
-    /// Writes an audit event; the same refusal again is counted in the one before.
+    /// Writes an audit event; the same refusal again is counted in the one before, if nothing else is to be written.
     pub fn record(&mut self, device: Option<DeviceId>, action: Action, refused: Option<Reason>) {
         let event = Event {
             device,
             action,
             refused,
         };
-        let repeatable: Option<Repeatable> = event.repeatable();
-        if repeatable.is_some()
-            && self.effects.events.is_empty()
-            && repeatable == self.user.mfa.last_refusal
-        {
-            self.effects.repeats_last_event = true;
-        } else {
-            self.user.mfa.last_refusal = repeatable;
-            self.effects.events.push(event);
+        let (repeatable, last) = (event.repeatable(), self.user.mfa.last_refusal);
+        let effects = &mut *self.effects;
+        if repeatable.is_some() && repeatable == last && effects.events.is_empty() {
+            effects.repeats_last_event = true;
+            return;
         }
+        if std::mem::take(&mut effects.repeats_last_event) {
+            effects.events.extend(last.map(Event::from));
+        }
+        effects.events.push(event);
+        self.user.mfa.last_refusal = repeatable;
     }
 
     /// Ends every pending verification that `which` picks.

@@ -2,6 +2,8 @@
 //! no clock, no globals; whoever stores what is decided here is not its concern.
 
 pub mod code;
+mod comparison;
+pub mod completion;
 pub mod data;
 pub mod decision;
 pub mod device;
@@ -14,6 +16,7 @@ pub mod registration;
 pub mod rules;
 pub mod temporary_token;
 pub mod throttle;
+pub mod undelivered;
 pub mod user;
 pub mod values;
 pub mod verification;
@@ -22,6 +25,9 @@ use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
 use redirect::RedirectPolicy;
 use rules::Rules;
+
+#[cfg(test)]
+mod tests;
 
 /// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
 #[derive(Debug)]

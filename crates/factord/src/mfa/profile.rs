@@ -4,8 +4,10 @@ use serde_json::{Map, Value};
 
 use super::decision::{Decide, Draft};
 use super::refusal::Refusal;
-use super::user::{Ending, Profile};
+use super::user::{Ending, Profile, STATE_APPROVED, STATUS_ACTIVE};
+use super::values::Values;
 use crate::audit::Action;
+use crate::clock::Timestamp;
 
 /// What is to change of a profile; `None` leaves a field as it is (contract, Fine points).
 #[derive(Debug, Default)]
@@ -29,6 +31,7 @@ impl Decide for UpdateProfile {
     const ACTION: Action = Action::UpdateUser;
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<Profile, Refusal> {
+        self.check()?;
         let profile = &mut draft.user.profile;
         let replace = |field: &mut Option<String>, new: &Option<String>| {
             if new.is_some() {
@@ -50,6 +53,46 @@ impl Decide for UpdateProfile {
             draft.end_registrations(Ending::UserNotActive, |_| true);
         }
         Ok(profile)
+    }
+}
+
+impl UpdateProfile {
+    /// Checks the values that are given.
+    ///
+    /// # Errors
+    /// [`Refusal::Invalid`] with the names of those that are not allowed.
+    pub fn check(&self) -> Result<(), Refusal> {
+        let mut values = Values::default();
+        self.username
+            .iter()
+            .for_each(|username| values.username(username));
+        self.email.iter().for_each(|email| values.email(email));
+        self.phone.iter().for_each(|phone| values.phone(phone));
+        values.require("state", self.state.is_none_or(|state| state <= 3));
+        values.require(
+            "status",
+            self.status
+                .is_none_or(|status| matches!(status, 0..=5 | 7 | 8)),
+        );
+        values.check()
+    }
+
+    /// The profile of a new user, approved and active unless it is said otherwise.
+    ///
+    /// # Errors
+    /// As [`UpdateProfile::check`].
+    pub fn create(self, now: Timestamp) -> Result<Profile, Refusal> {
+        self.check()?;
+        Ok(Profile {
+            username: self.username,
+            email: self.email,
+            phone: self.phone,
+            state: self.state.unwrap_or(STATE_APPROVED),
+            status: self.status.unwrap_or(STATUS_ACTIVE),
+            created_at: now,
+            updated_at: now,
+            attributes: self.attributes,
+        })
     }
 }
 

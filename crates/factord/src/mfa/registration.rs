@@ -2,14 +2,16 @@
 
 use uuid::Uuid;
 
+use super::Core;
 use super::code::Code;
+use super::comparison::remembered;
 use super::data::{Data, Fault};
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
 use super::user::{Device, Ending, Finished, Registration, Status, User};
 use super::values::Values;
-use super::{Core, verification};
+use super::verification::ended_reason;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::delivery::message::Channel;
@@ -76,28 +78,25 @@ impl Decide for CreateRegistration {
             redirect_to: self.redirect_to.clone(),
             data: Data::default(),
         };
-        let shown = if self.verified {
-            registration.finish(None);
-            draft
-                .user
-                .mfa
-                .devices
-                .push(registration.device(draft.now, Data::default()));
-            draft
-                .effects
-                .finished
-                .push(Finished::Registration(registration.clone()));
-            Shown::default()
+        let issued = if self.verified {
+            Issued::default()
         } else {
-            let issued = self.start(draft, factor, &registration)?;
-            draft.end_registrations(Ending::Superseded, |older| {
-                older.factor_id == registration.factor_id
-            });
+            self.start(draft, factor, &registration)?
+        };
+        draft.end_registrations(Ending::Superseded, |older| {
+            older.factor_id == registration.factor_id
+        });
+        if self.verified {
+            registration.finish(None);
+            let device = registration.device(draft.now, Data::default());
+            draft.user.mfa.devices.push(device);
+            let finished = Finished::Registration(registration.clone());
+            draft.effects.finished.push(finished);
+        } else {
             registration.data = issued.data;
             draft.user.mfa.registrations.push(registration.clone());
             draft.effects.messages.extend(issued.message);
-            issued.shown
-        };
+        }
         draft.record(
             Some(DeviceId::Device(registration.device)),
             Self::ACTION,
@@ -106,7 +105,7 @@ impl Decide for CreateRegistration {
         Ok(RegistrationView {
             registration,
             factor: Some(description),
-            shown,
+            shown: issued.shown,
         })
     }
 }
@@ -235,9 +234,7 @@ impl ConfirmRegistration {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
         if registration.status != Status::Pending {
-            return Err(Refusal::Unauthorized(verification::ended_reason(
-                registration.ending,
-            )));
+            return Err(Refusal::Unauthorized(ended_reason(registration.ending)));
         }
         let verdict = factor.confirm(
             &mut Ceremony {
@@ -256,7 +253,7 @@ impl ConfirmRegistration {
             code,
         )?;
         match verdict {
-            Verdict::Accepted(data) => Ok(accept(draft, registration, data, code, codes)),
+            Verdict::Accepted(data) => Ok(accept(draft, registration, data, code)),
             Verdict::Wrong(reason) => Err(refuse(draft, registration.id, reason)),
         }
     }
@@ -268,11 +265,15 @@ fn accept(
     registration: &Registration,
     data: Data,
     code: &Code,
-    codes: Codes,
 ) -> Registration {
     let mut device = registration.device(draft.now, data);
-    device.last_code =
-        verification::remembered(draft.core, draft.user.id, device.number, code, codes);
+    device.last_code = remembered(
+        draft.core,
+        draft.user.id,
+        device.number,
+        device.factor_id,
+        code,
+    );
     draft.user.mfa.devices.push(device);
     draft.user.mfa.throttle.clear();
     draft.history.confirm_registration(registration.id);
@@ -333,11 +334,11 @@ impl Registration {
 pub fn view(
     core: &Core,
     user: &User,
-    finished: Option<Finished>,
+    finished: Option<&Finished>,
     id: Uuid,
     now: Timestamp,
 ) -> Result<Option<RegistrationView>, Fault> {
-    let Some(mut registration) = find(user, &[], finished.as_ref(), id).cloned() else {
+    let Some(mut registration) = find(user, &[], finished, id).cloned() else {
         return Ok(None);
     };
     let factor = core.catalogue.factor(registration.factor_id);

@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Core;
 use super::code::Code;
+use super::comparison::accept_verification;
 use super::decision::{Decide, Draft};
 use super::ids::{DeviceId, DeviceNumber, UserId};
 use super::refusal::Refusal;
@@ -16,7 +17,6 @@ use super::rules::{
 use super::throttle::{Gate, Throttle};
 use super::user::TemporaryToken;
 use super::values::Values;
-use super::verification::accept_verification;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
@@ -152,6 +152,11 @@ pub(super) fn verify(
     Err(Refusal::Unauthorized(Reason::Wrong))
 }
 
+/// Whether `code` is the token that was used up last: sent again, it is no guess.
+pub(super) fn accepted_last(draft: &Draft<'_>, code: &Code) -> bool {
+    draft.user.mfa.last_token.is_some() && hash_of(draft, code) == draft.user.mfa.last_token
+}
+
 /// Counts a wrong code of eight digits against every token that it was compared with.
 pub(super) fn count_wrong(draft: &mut Draft<'_>, code: &Code) {
     if !code.fits(TEMPORARY_TOKEN_DIGITS) {
@@ -167,13 +172,19 @@ pub(super) fn count_wrong(draft: &mut Draft<'_>, code: &Code) {
 
 /// A success clears the token's count and the user's; a token that is not reusable is gone.
 fn use_up(draft: &mut Draft<'_>, number: DeviceNumber) {
-    draft.user.mfa.throttle.clear();
-    draft.user.mfa.temporary_tokens.retain_mut(|token| {
-        if token.number == number {
-            token.throttle.clear();
-        }
-        token.number != number || token.reusable
-    });
+    let mfa = &mut draft.user.mfa;
+    mfa.throttle.clear();
+    for token in mfa
+        .temporary_tokens
+        .iter_mut()
+        .filter(|token| token.number == number)
+    {
+        token.throttle.clear();
+    }
+    let spent = |token: &mut TemporaryToken| token.number == number && !token.reusable;
+    for token in mfa.temporary_tokens.extract_if(.., spent) {
+        mfa.last_token = Some(token.code);
+    }
 }
 
 fn hash_of(draft: &Draft<'_>, code: &Code) -> Option<KeyedHash> {

@@ -88,6 +88,9 @@ pub struct Mfa {
     /// Temporary tokens that are alive.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub temporary_tokens: Vec<TemporaryToken>,
+    /// The hash of the temporary token that was used up last, to know it when it is sent again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_token: Option<KeyedHash>,
     /// Wrong codes over all devices since the last success.
     #[serde(skip_serializing_if = "Throttle::is_clear")]
     pub throttle: Throttle,

@@ -53,6 +53,40 @@ impl Values {
         self.require("display_name", valid);
     }
 
+    /// `phone`: E.164, a plus sign and 8 to 15 digits, the first not 0 (ITU-T E.164 section 6).
+    pub fn phone(&mut self, phone: &str) {
+        let valid = phone.strip_prefix('+').is_some_and(|digits| {
+            (8..=15).contains(&digits.len())
+                && digits.bytes().all(|byte| byte.is_ascii_digit())
+                && !digits.starts_with('0')
+        });
+        self.require("phone", valid);
+    }
+
+    /// `email`: something, an @, and a domain, in at most 254 characters without blanks (RFC 5321 section 4.5.3.1.3).
+    pub fn email(&mut self, email: &str) {
+        let valid = email.rsplit_once('@').is_some_and(|(local, domain)| {
+            !local.is_empty()
+                && !domain.is_empty()
+                && !domain.starts_with('.')
+                && !domain.ends_with('.')
+        });
+        let plain = |character: char| !character.is_control() && !character.is_whitespace();
+        self.require(
+            "email",
+            valid && email.len() <= 254 && email.chars().all(plain),
+        );
+    }
+
+    /// `username`: 1 to 200 characters, none of them a control character.
+    pub fn username(&mut self, username: &str) {
+        let length = username.chars().take(DISPLAY_NAME_CHARACTERS + 1).count();
+        let blank = username.trim().is_empty();
+        let valid =
+            !blank && length <= DISPLAY_NAME_CHARACTERS && !username.chars().any(char::is_control);
+        self.require("username", valid);
+    }
+
     /// `redirect_to`: where the policy allows it.
     pub fn redirect_to(&mut self, address: Option<&str>, policy: &RedirectPolicy) {
         self.require(
@@ -106,6 +140,44 @@ mod tests {
             "{{ otp_code }}",
         ] {
             assert!(!custom_message_is_valid(wrong), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_phone_number_is_e_164_and_an_address_has_two_sides() {
+        let phone = |text| {
+            let mut values = Values::default();
+            values.phone(text);
+            values.check().is_ok()
+        };
+        assert!(phone("+14155550100") && phone("+49301234567"));
+        for wrong in [
+            "",
+            "14155550100",
+            "+0155550100",
+            "+1415555",
+            "+1 415 555 0100",
+            "+1234567890123456",
+            "+１２３４５６７８",
+        ] {
+            assert!(!phone(wrong), "{wrong}");
+        }
+        let email = |text: &str| {
+            let mut values = Values::default();
+            values.email(text);
+            values.check().is_ok()
+        };
+        assert!(email("ada@example.com") && email("\"a@b\"@localhost"));
+        for wrong in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "ada@.com",
+            "a da@example.com",
+            "ada@example.com\n",
+        ] {
+            assert!(!email(wrong), "{wrong}");
         }
     }
 

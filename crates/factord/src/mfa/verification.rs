@@ -4,20 +4,17 @@
 use uuid::Uuid;
 
 use super::Core;
-use super::code::Code;
 use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
-use super::ids::{DeviceId, DeviceNumber, UserId};
+use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
-use super::temporary_token;
 use super::throttle::Gate;
 use super::user::{Device, Ending, Finished, Status, User, Verification};
 use super::values::Values;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
-use crate::crypto::keys::KeyedHash;
 use crate::delivery::message::Channel;
-use crate::factor::{Ceremony, Codes, Description, Factor, Verdict};
+use crate::factor::{Ceremony, Codes, Description};
 
 /// What a caller may ask of a verification.
 #[derive(Debug, Default)]
@@ -34,7 +31,7 @@ pub struct Options {
 
 impl Options {
     /// Checks the values, and gives the seconds until the verification expires.
-    fn check(&self, core: &Core, channel: Option<Channel>) -> Result<i64, Refusal> {
+    pub(super) fn check(&self, core: &Core, channel: Option<Channel>) -> Result<i64, Refusal> {
         let mut values = Values::default();
         let expires_in = values.expires_in(self.expires_in, &core.rules);
         if let Some(name) = &self.display_name {
@@ -186,399 +183,6 @@ fn end_older(draft: &mut Draft<'_>, device: DeviceNumber, description: &Descript
     }
 }
 
-/// verify_user_verification: a code for one verification.
-#[derive(Debug)]
-pub struct CompleteVerification {
-    /// The verification.
-    pub id: Uuid,
-    /// The device that the caller says it is of.
-    pub device: Option<DeviceId>,
-    /// The code, if one was sent.
-    pub code: Option<Code>,
-}
-
-impl Decide for CompleteVerification {
-    type Answer = ();
-    const ACTION: Action = Action::CompleteVerification;
-
-    fn reads(&self, _: &Core, _: &User) -> Reads {
-        Reads {
-            destination: None,
-            finished: Some(self.id),
-        }
-    }
-
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        let verification = find(draft.user, &draft.effects.finished, draft.finished, self.id)
-            .ok_or(Refusal::NotFound)?
-            .clone();
-        let before = draft.effects.events.len();
-        let answer = self.complete(draft, &verification);
-        if draft.effects.events.len() == before {
-            let refused = answer.as_ref().err().map(Refusal::reason);
-            draft.record(
-                Some(DeviceId::Device(verification.device)),
-                Self::ACTION,
-                refused,
-            );
-        }
-        answer
-    }
-}
-
-impl CompleteVerification {
-    fn complete(&self, draft: &mut Draft<'_>, verification: &Verification) -> Result<(), Refusal> {
-        let (core, now) = (draft.core, draft.now);
-        if !draft.user.profile.is_active() {
-            return Err(Refusal::NotActive);
-        }
-        let factor = core
-            .catalogue
-            .factor(verification.factor_id)
-            .ok_or(Refusal::Disabled)?;
-        let description = factor.description();
-        if self
-            .device
-            .is_some_and(|device| device != DeviceId::Device(verification.device))
-        {
-            return Err(Refusal::invalid("device_id"));
-        }
-        let code = match (&self.code, description.codes) {
-            (Some(code), _) => code,
-            (None, Codes::None) => return Err(Refusal::NotByCode),
-            (None, _) => return Err(Refusal::NoCode),
-        };
-        let device = draft.user.mfa.device(verification.device).cloned();
-        let gate = device
-            .as_ref()
-            .map(|device| gate(draft.user, device, description, now, core));
-        gate.unwrap_or_else(|| draft.user.mfa.throttle.delay(now))
-            .pass()?;
-        if verification.status != Status::Pending {
-            return Err(Refusal::Unauthorized(reason_of_finished(
-                draft,
-                verification,
-                device.as_ref(),
-                code,
-            )));
-        }
-        let Some(device) = device else {
-            return Err(Refusal::NotFound);
-        };
-        Comparison {
-            candidates: vec![Candidate {
-                device,
-                verification: Some(verification.clone()),
-            }],
-        }
-        .decide(draft, code)
-    }
-}
-
-/// create_device_verification with a code: it is checked at once.
-#[derive(Debug)]
-pub struct VerifyCode {
-    /// The device; without one the user's open verifications and temporary tokens are tried.
-    pub device: Option<DeviceId>,
-    /// What else the caller asks for.
-    pub options: Options,
-    /// The code.
-    pub code: Code,
-}
-
-impl Decide for VerifyCode {
-    type Answer = ();
-    const ACTION: Action = Action::CompleteVerification;
-
-    fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        let before = draft.effects.events.len();
-        let answer = self.verify(draft);
-        if draft.effects.events.len() == before {
-            let device = self.device.and_then(|device| known(draft.user, device));
-            draft.record(
-                device,
-                Self::ACTION,
-                answer.as_ref().err().map(Refusal::reason),
-            );
-        }
-        answer
-    }
-}
-
-impl VerifyCode {
-    fn verify(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        if let Some(device) = self.device {
-            known(draft.user, device).ok_or(Refusal::NotFound)?;
-        }
-        if !draft.user.profile.is_active() {
-            return Err(Refusal::NotActive);
-        }
-        match self.device {
-            None => self.verify_any(draft),
-            Some(DeviceId::Device(number)) => self.verify_device(draft, number),
-            Some(DeviceId::TemporaryToken(number)) => {
-                self.options.check(draft.core, None)?;
-                draft.user.mfa.throttle.delay(draft.now).pass()?;
-                temporary_token::verify(draft, number, &self.code)
-            }
-        }
-    }
-
-    fn verify_device(&self, draft: &mut Draft<'_>, number: DeviceNumber) -> Result<(), Refusal> {
-        let device = draft
-            .user
-            .mfa
-            .device(number)
-            .ok_or(Refusal::NotFound)?
-            .clone();
-        let factor = draft
-            .core
-            .catalogue
-            .factor(device.factor_id)
-            .ok_or(Refusal::Disabled)?;
-        self.options
-            .check(draft.core, factor.description().channel)?;
-        gate(
-            draft.user,
-            &device,
-            factor.description(),
-            draft.now,
-            draft.core,
-        )
-        .pass()?;
-        let pending = draft
-            .user
-            .mfa
-            .verifications
-            .iter()
-            .filter(|pending| pending.device == number);
-        let verification = if factor.description().works_unchallenged {
-            None
-        } else {
-            pending.last().cloned()
-        };
-        Comparison {
-            candidates: vec![Candidate {
-                device,
-                verification,
-            }],
-        }
-        .decide(draft, &self.code)
-    }
-
-    fn verify_any(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        self.options.check(draft.core, None)?;
-        draft.user.mfa.throttle.delay(draft.now).pass()?;
-        let mut locked = Gate::Open;
-        let mut candidates = Vec::new();
-        for verification in &draft.user.mfa.verifications {
-            let Some(device) = draft.user.mfa.device(verification.device) else {
-                continue;
-            };
-            match device.throttle.gate(draft.now, &draft.core.rules) {
-                Gate::Open => candidates.push(Candidate {
-                    device: device.clone(),
-                    verification: Some(verification.clone()),
-                }),
-                gate => locked = locked.and(gate),
-            }
-        }
-        if candidates.is_empty() && draft.user.mfa.temporary_tokens.is_empty() {
-            locked.pass()?;
-        }
-        Comparison { candidates }.decide(draft, &self.code)
-    }
-}
-
-/// A code, and everything of one user that it is compared with. It counts against all of it.
-struct Comparison {
-    candidates: Vec<Candidate>,
-}
-
-/// A device that is not locked, and the verification that the code is for.
-struct Candidate {
-    device: Device,
-    verification: Option<Verification>,
-}
-
-impl Comparison {
-    fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
-        let mut wrong = Vec::new();
-        for candidate in &self.candidates {
-            let (verdict, codes) = candidate.check(draft, code)?;
-            match verdict {
-                Verdict::Accepted(data) => {
-                    candidate.accept(draft, data, code, codes);
-                    return Ok(());
-                }
-                Verdict::Wrong(reason) => {
-                    wrong.push((candidate, candidate.reason(draft, code, codes, reason)))
-                }
-            }
-        }
-        let verifications: Vec<_> = self
-            .candidates
-            .iter()
-            .filter_map(|candidate| candidate.verification.as_ref())
-            .map(|it| it.id)
-            .collect();
-        if temporary_token::accept(draft, code, &verifications) {
-            return Ok(());
-        }
-        if let [(candidate, Reason::Used)] = wrong.as_slice()
-            && candidate.is_last_code(draft, code)
-        {
-            return Err(Refusal::Unauthorized(Reason::Used));
-        }
-        refuse(draft, code, &wrong);
-        Err(Refusal::Unauthorized(Reason::Wrong))
-    }
-}
-
-impl Candidate {
-    fn check(&self, draft: &mut Draft<'_>, code: &Code) -> Result<(Verdict, Codes), Refusal> {
-        let factor: &dyn Factor = draft
-            .core
-            .catalogue
-            .factor(self.device.factor_id)
-            .ok_or(Refusal::Disabled)?;
-        let verification = self.verification.as_ref();
-        let mut ceremony = Ceremony {
-            core: draft.core,
-            now: draft.now,
-            rng: &mut *draft.rng,
-            user: draft.user.id,
-            profile: &draft.user.profile,
-            id: verification.map_or_else(Uuid::nil, |verification| verification.id),
-            device: self.device.number,
-            destination: self.device.destination.as_deref(),
-            expires_at: verification.map_or(draft.now, |verification| verification.expires_at),
-            custom_message: None,
-        };
-        let verdict = factor.check(&mut ceremony, &self.device, verification, code)?;
-        Ok((verdict, factor.description().codes))
-    }
-
-    /// The device goes on with its new record, and the verification is accepted. The success clears the count of this
-    /// device, and the user's.
-    fn accept(&self, draft: &mut Draft<'_>, data: Data, code: &Code, codes: Codes) {
-        let last_code = remembered(draft.core, draft.user.id, self.device.number, code, codes);
-        if let Some(device) = draft.user.mfa.device_mut(self.device.number) {
-            device.data = data;
-            device.last_code = last_code;
-            device.throttle.clear();
-        }
-        draft.user.mfa.throttle.clear();
-        if let Some(verification) = &self.verification {
-            accept_verification(draft, verification.id);
-        }
-        draft.record(
-            Some(DeviceId::Device(self.device.number)),
-            Action::CompleteVerification,
-            None,
-        );
-    }
-
-    fn reason(&self, draft: &Draft<'_>, code: &Code, codes: Codes, reason: Reason) -> Reason {
-        let last = self.device.last_code.is_some();
-        if last
-            && remembered(draft.core, draft.user.id, self.device.number, code, codes)
-                == self.device.last_code
-        {
-            Reason::Used
-        } else {
-            reason
-        }
-    }
-
-    fn is_last_code(&self, draft: &Draft<'_>, code: &Code) -> bool {
-        let codes = draft
-            .core
-            .catalogue
-            .factor(self.device.factor_id)
-            .map(|factor| factor.description().codes);
-        codes.is_some_and(|codes| {
-            self.device.last_code.is_some()
-                && remembered(draft.core, draft.user.id, self.device.number, code, codes)
-                    == self.device.last_code
-        })
-    }
-}
-
-/// Counts a wrong code against everything it was compared with, and once for the user.
-fn refuse(draft: &mut Draft<'_>, code: &Code, wrong: &[(&Candidate, Reason)]) {
-    let (now, rules) = (draft.now, &draft.core.rules);
-    draft.user.mfa.throttle.fail(now, rules);
-    let mut counted: Vec<DeviceNumber> = Vec::new();
-    for (candidate, reason) in wrong {
-        let number = candidate.device.number;
-        if !counted.contains(&number) {
-            counted.push(number);
-            if let Some(device) = draft.user.mfa.device_mut(number) {
-                device.throttle.fail(now, rules);
-            }
-            draft.record(
-                Some(DeviceId::Device(number)),
-                Action::CompleteVerification,
-                Some(*reason),
-            );
-        }
-        let id = candidate
-            .verification
-            .as_ref()
-            .map(|verification| verification.id);
-        for pending in draft
-            .user
-            .mfa
-            .verifications
-            .iter_mut()
-            .filter(|pending| Some(pending.id) == id)
-        {
-            pending.guesses += 1;
-        }
-    }
-    temporary_token::count_wrong(draft, code);
-    let most = rules.guesses_per_verification;
-    draft.end_verifications(Ending::TooManyGuesses, |pending| pending.guesses >= most);
-    if draft.effects.events.is_empty() {
-        draft.record(None, Action::CompleteVerification, Some(Reason::Wrong));
-    }
-}
-
-/// Ends a pending verification as accepted.
-pub(super) fn accept_verification(draft: &mut Draft<'_>, id: Uuid) {
-    for mut accepted in draft
-        .user
-        .mfa
-        .verifications
-        .extract_if(.., |pending| pending.id == id)
-    {
-        accepted.finish(None);
-        draft
-            .effects
-            .finished
-            .push(Finished::Verification(accepted));
-    }
-}
-
-/// Why a code for a finished verification is refused: used, if it is the one that its device accepted last.
-fn reason_of_finished(
-    draft: &Draft<'_>,
-    verification: &Verification,
-    device: Option<&Device>,
-    code: &Code,
-) -> Reason {
-    let candidate = device.map(|device| Candidate {
-        device: device.clone(),
-        verification: None,
-    });
-    if candidate.is_some_and(|candidate| candidate.is_last_code(draft, code)) {
-        Reason::Used
-    } else {
-        ended_reason(verification.ending)
-    }
-}
-
 /// What the audit trail says of a code for something that ended.
 pub(super) const fn ended_reason(ending: Option<Ending>) -> Reason {
     match ending {
@@ -588,28 +192,9 @@ pub(super) const fn ended_reason(ending: Option<Ending>) -> Reason {
     }
 }
 
-/// The hash by which a device knows the code that it accepted last, should it be sent again.
-pub(super) fn remembered(
-    core: &Core,
-    user: UserId,
-    device: DeviceNumber,
-    code: &Code,
-    codes: Codes,
-) -> Option<KeyedHash> {
-    let Codes::Digits(digits) = codes else {
-        return None;
-    };
-    let context: [&[u8]; 3] = [
-        b"last",
-        &user.get().to_be_bytes(),
-        &device.get().to_be_bytes(),
-    ];
-    Some(core.keys.code_hash(&context, &code.at_length(digits)))
-}
-
 /// Whether a code for the device may be looked at. Delays hold back guessable codes alone, so that whoever guesses
 /// cannot bar the owner of a security key.
-fn gate(
+pub(super) fn gate(
     user: &User,
     device: &Device,
     description: &Description,
@@ -627,7 +212,7 @@ fn gate(
 }
 
 /// The id, if the user has such a device or a temporary token that is alive.
-fn known(user: &User, device: DeviceId) -> Option<DeviceId> {
+pub(super) fn known(user: &User, device: DeviceId) -> Option<DeviceId> {
     match device {
         DeviceId::Device(number) => user.mfa.device(number).is_some(),
         DeviceId::TemporaryToken(number) => user
@@ -643,18 +228,18 @@ fn known(user: &User, device: DeviceId) -> Option<DeviceId> {
 /// is one.
 pub fn view(
     user: &User,
-    finished: Option<Finished>,
+    finished: Option<&Finished>,
     id: Uuid,
     now: Timestamp,
 ) -> Option<Verification> {
-    let mut verification = find(user, &[], finished.as_ref(), id)?.clone();
+    let mut verification = find(user, &[], finished, id)?.clone();
     if verification.status == Status::Pending && verification.expires_at <= now {
         verification.finish(Some(Ending::Expired));
     }
     Some(verification)
 }
 
-fn find<'a>(
+pub(super) fn find<'a>(
     user: &'a User,
     just_finished: &'a [Finished],
     finished: Option<&'a Finished>,
