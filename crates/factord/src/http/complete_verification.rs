@@ -39,15 +39,17 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
     let ((user, id), Json(answer)) = app
         .admit::<_, Json<VerifyUserVerificationRequest>>(Permission::Verify, request)
         .await?;
-    let Some(id) = id else {
-        return Err(app.nothing(user).await);
+    let device = answer.device_id.as_ref().and_then(claimed);
+    let code = answer.otp.as_ref().map(wire::code);
+    let has_code = code.is_some();
+    let completed = match id {
+        Some(id) => {
+            let command = CompleteVerification { id, device, code };
+            app.service.decide(user, command).await.map_err(Error::from)
+        }
+        None => Err(app.nothing(user).await),
     };
-    let command = CompleteVerification {
-        id,
-        device: answer.device_id.as_ref().and_then(claimed),
-        code: answer.otp.as_ref().map(wire::code),
-    };
-    app.service.decide(user, command).await?;
+    completed.map_err(|error| error.of_answer(has_code))?;
     Ok(wire::accepted())
 }
 

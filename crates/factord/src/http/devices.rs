@@ -43,3 +43,52 @@ pub(super) async fn handler(
     });
     Ok(Json(listed.collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{EMAIL, SMS, Server, a_device, a_token_device};
+
+    #[tokio::test]
+    async fn confirmed_devices_and_living_tokens_are_listed_and_nothing_else() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        assert_eq!(person.get("/devices").await.body, json!([]));
+        person.enrol(SMS).await;
+        person.register(EMAIL).await;
+        person.post("/mfa_token", json!({"expires_in": 600})).await;
+        insta::assert_json_snapshot!(person.get("/devices").await.shown(), {
+            ".body[0].device_id" => a_device(),
+            ".body[1].device_id" => a_token_device(),
+        });
+        server.advance(600);
+        assert_eq!(
+            person.get("/devices").await.body.as_array().map(Vec::len),
+            Some(1)
+        );
+    }
+
+    #[tokio::test]
+    async fn the_oldest_device_is_the_default_one() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let (first, second) = (person.enrol(EMAIL).await, person.enrol(SMS).await);
+        let devices = person.get("/devices").await.body;
+        let shown: Vec<_> = devices
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| (&it["device_id"], &it["default"]))
+            .collect();
+        assert_eq!(
+            shown,
+            [
+                (&json!(first), &json!(true)),
+                (&json!(second), &json!(false))
+            ]
+        );
+    }
+}

@@ -75,6 +75,15 @@ impl Error {
         Self::Invalid(vec![parameter])
     }
 
+    /// The same for an answer to what is pending: without a code it lacks a field, which is looked at before anybody
+    /// asks what the code is for (contract, Fine points).
+    pub(super) fn of_answer(self, has_code: bool) -> Self {
+        match self {
+            Self::NoSuchUser | Self::NotFound if !has_code => Self::bad_request(OTP_REQUIRED),
+            error => error,
+        }
+    }
+
     pub(super) const fn status(&self) -> StatusCode {
         match self {
             Self::BadRequest(_) => StatusCode::BAD_REQUEST,
@@ -221,7 +230,7 @@ impl From<Refusal> for Error {
             Refusal::NotFound => Self::NotFound,
             Refusal::NotActive => Self::NotActive,
             Refusal::Invalid(names) => Self::Invalid(names),
-            Refusal::NoCode => Self::bad_request("otp is required"),
+            Refusal::NoCode => Self::bad_request(OTP_REQUIRED),
             Refusal::NotByCode => Self::NotByCode,
             Refusal::Delayed(seconds) => Self::Delayed(seconds),
             Refusal::Disabled => Self::Disabled,
@@ -274,6 +283,7 @@ pub(super) struct V1Error {
     status: StatusBody,
 }
 
+const OTP_REQUIRED: &str = "otp is required";
 const AUTHENTICATION_FAILURE: &str = "Authentication Failure";
 /// When to come again after a database did not answer: about as long as one takes to fail over to itself.
 const UNAVAILABLE_SECONDS: u64 = 1;

@@ -40,3 +40,39 @@ pub(super) async fn handler(
     });
     Ok(Json(listed.collect()))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{AUTHENTICATOR, SMS, Server};
+
+    #[tokio::test]
+    async fn what_can_be_enrolled_is_listed_without_what_is_enrolled() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        insta::assert_json_snapshot!(person.get("/factors").await.shown());
+        person.enrol(SMS).await;
+        let left = person.get("/factors").await.body;
+        let ids: Vec<_> = left
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|it| &it["factor_id"])
+            .collect();
+        assert!(
+            ids.contains(&&json!(AUTHENTICATOR)) && !ids.contains(&&json!(SMS)),
+            "{left}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_suspended_user_can_still_be_read() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        person.update(json!({"status": 2})).await;
+        assert_eq!(person.get("/factors").await.status, 200);
+    }
+}

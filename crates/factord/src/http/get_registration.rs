@@ -74,3 +74,66 @@ pub(super) fn render(user: UserId, view: RegistrationView) -> Registration {
         reason: wire::reason(registration.ending),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{AUTHENTICATOR, NO_ID, SMS, Server, a_device, a_uuid};
+
+    #[tokio::test]
+    async fn the_secret_is_shown_again_while_it_is_pending_and_never_afterwards() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let made = person.register(AUTHENTICATOR).await;
+        let tail = format!("/registrations/{}", made.id());
+        assert_eq!(person.get(&tail).await.body, made.body);
+        let secret = made.body["factor_data"]["verification_token"]
+            .as_str()
+            .unwrap();
+        assert_eq!(
+            person
+                .put(&tail, json!({"otp": person.totp(secret, 0)}))
+                .await
+                .status,
+            200
+        );
+        insta::assert_json_snapshot!(person.get(&tail).await.shown(), {
+            ".body.id" => a_uuid(),
+            ".body.device_id" => a_device(),
+        });
+    }
+
+    #[tokio::test]
+    async fn one_that_has_expired_says_so() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let tail = format!("/registrations/{}", person.register(SMS).await.id());
+        server.advance(120);
+        let body = person.get(&tail).await.body;
+        assert_eq!(
+            (&body["status"], &body["reason"]),
+            (&json!("rejected"), &json!("expired"))
+        );
+    }
+
+    #[tokio::test]
+    async fn one_of_another_user_reads_like_one_that_does_not_exist_or_cannot() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let (owner, other) = (admin.person().await, admin.person().await);
+        let theirs = owner.register(SMS).await;
+        for id in [
+            theirs.id(),
+            NO_ID,
+            "nonsense",
+            "0",
+            &NO_ID[1..],
+            &NO_ID.replace('-', ""),
+        ] {
+            other.get(&format!("/registrations/{id}")).await.not_found();
+        }
+    }
+}

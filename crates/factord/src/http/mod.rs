@@ -24,6 +24,9 @@ mod respell;
 mod users;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
