@@ -1,2 +1,7 @@
-//! placeholder
-fn main() {}
+//! The `factord` command.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    factord::cli::run()
+}

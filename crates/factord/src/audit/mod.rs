@@ -1,0 +1,183 @@
+//! Audit events: what was decided about a user, and why. They hold ids, never names, addresses, codes or secrets, and
+//! outlive the user.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::mfa::ids::{DeviceId, UserId};
+
+/// One decision about one user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The device or temporary token it was about, if one is known.
+    pub device: Option<DeviceId>,
+    /// What was asked for.
+    pub action: Action,
+    /// Why it was refused; `None` where it was done.
+    pub refused: Option<Reason>,
+}
+
+/// An event as it was stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Rises with every event.
+    pub id: i64,
+    /// When it happened; the last time, where `count` is over 1.
+    pub at: Timestamp,
+    /// The user it is about.
+    pub user: UserId,
+    /// The device or temporary token it was about, if one is known.
+    pub device: Option<String>,
+    /// What was asked for.
+    pub action: String,
+    /// `success` or `refused`.
+    pub outcome: String,
+    /// Why it was refused.
+    pub reason: Option<String>,
+    /// How many times in a row.
+    pub count: i64,
+}
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// A user was created.
+    CreateUser,
+    /// A user's profile was changed.
+    UpdateUser,
+    /// A user was deleted.
+    DeleteUser,
+    /// A registration was started.
+    CreateRegistration,
+    /// A registration was to be confirmed.
+    ConfirmRegistration,
+    /// A device was deleted.
+    DeleteDevice,
+    /// A device was challenged.
+    CreateVerification,
+    /// A verification was to be completed.
+    CompleteVerification,
+    /// A message was given up: it cannot be sent.
+    GiveUpMessage,
+    /// A temporary token was issued.
+    CreateTemporaryToken,
+    /// A temporary token was deleted.
+    DeleteTemporaryToken,
+}
+
+impl Action {
+    /// The word in the audit trail.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::CreateUser => "create_user",
+            Self::UpdateUser => "update_user",
+            Self::DeleteUser => "delete_user",
+            Self::CreateRegistration => "create_registration",
+            Self::ConfirmRegistration => "confirm_registration",
+            Self::DeleteDevice => "delete_device",
+            Self::CreateVerification => "create_verification",
+            Self::CompleteVerification => "complete_verification",
+            Self::GiveUpMessage => "give_up_message",
+            Self::CreateTemporaryToken => "create_temporary_token",
+            Self::DeleteTemporaryToken => "delete_temporary_token",
+        }
+    }
+}
+
+/// Why something was refused. The caller's answer does not show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The code is not right.
+    Wrong,
+    /// The code was accepted before.
+    Used,
+    /// The code is that of a time step outside the window: so many steps from now, negative in the past.
+    OutsideWindow(i32),
+    /// Its time ran out.
+    Expired,
+    /// A newer one took its place.
+    Superseded,
+    /// It ended before.
+    Finished,
+    /// Too many wrong codes: it is not looked at for a while.
+    Throttled,
+    /// Too many wrong codes: the device is disabled for good.
+    Disabled,
+    /// There is no such thing, or it is another user's.
+    NotOwned,
+    /// The user is suspended, locked or not approved.
+    UserNotActive,
+    /// The request was well-formed but not allowed.
+    Invalid,
+    /// No code was sent.
+    NoCode,
+    /// Too many messages to one destination.
+    TooManyMessages,
+    /// The message could not be sent.
+    Undeliverable,
+    /// A stored record could not be used.
+    Fault,
+}
+
+/// `outside_window_by_-3_steps` and the like: one word for each reason.
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::OutsideWindow(steps) => return write!(f, "outside_window_by_{steps}_steps"),
+            Self::Wrong => "wrong",
+            Self::Used => "used",
+            Self::Expired => "expired",
+            Self::Superseded => "superseded",
+            Self::Finished => "finished",
+            Self::Throttled => "throttled",
+            Self::Disabled => "disabled",
+            Self::NotOwned => "not_its_owners",
+            Self::UserNotActive => "user_not_active",
+            Self::Invalid => "invalid",
+            Self::NoCode => "no_code",
+            Self::TooManyMessages => "too_many_messages",
+            Self::Undeliverable => "undeliverable",
+            Self::Fault => "fault",
+        })
+    }
+}
+
+/// A refusal that is counted in the event before, when it comes again, so that a stranger cannot fill the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Repeatable {
+    /// The device it was about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
+    /// What was asked for.
+    pub action: Action,
+    /// Why it was refused.
+    pub reason: Reason,
+}
+
+impl Event {
+    /// The event as one that may be counted, if nothing was compared and nothing changed.
+    pub const fn repeatable(&self) -> Option<Repeatable> {
+        match self.refused {
+            None | Some(Reason::Wrong | Reason::OutsideWindow(_)) => None,
+            Some(reason) => Some(Repeatable {
+                device: self.device,
+                action: self.action,
+                reason,
+            }),
+        }
+    }
+}
+
+impl From<Repeatable> for Event {
+    fn from(refusal: Repeatable) -> Self {
+        Self {
+            device: refusal.device,
+            action: refusal.action,
+            refused: Some(refusal.reason),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The flags by which an administrative command finds the data, and the data opened.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use clap::Args;
+
+use super::output::{Output, note};
+use crate::config::{Flag, Sources, Storage};
+use crate::mfa::ids::UserId;
+use crate::node::{Mode, Node, Policy};
+use crate::store::UserFilter;
+
+/// Where the data is.
+#[derive(Args, Debug)]
+pub struct Data {
+    /// The configuration of `factord serve`
+    #[arg(long, value_name = "FILE", env = "FACTORD_CONFIG")]
+    config: Option<PathBuf>,
+    /// The data directory [default: as configured, else factord-data]
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The file with the sealing key [default: as configured, else the data directory's own]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+    /// How to print
+    #[arg(long, value_enum, default_value_t)]
+    pub output: Output,
+}
+
+impl Data {
+    /// Opens the data, also while a server runs on it.
+    pub async fn open(&self) -> anyhow::Result<Node> {
+        let storage = self.storage()?;
+        let node = Node::open(&storage.data, &storage.sealing_key, Mode::Administration, Policy::default()).await;
+        node.context("the data cannot be opened")
+    }
+
+    fn storage(&self) -> anyhow::Result<Storage> {
+        let loaded = Storage::load(&self.sources())?;
+        loaded.warnings.iter().for_each(|warning| note(warning));
+        Ok(loaded.config)
+    }
+
+    /// A data directory of `factord dev` has its key inside: it is taken where nothing else is said.
+    fn sources(&self) -> Sources {
+        let mut sources = sources(self.config.as_deref(), &[("data", "--data", self.data.as_deref())]);
+        let own = self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA)).join(DEV_KEY_FILE);
+        let configured = self.config.is_some()
+            || sources.environment.iter().any(|(name, _)| name.starts_with("FACTORD_SEALING_KEY"));
+        let key = self.key.clone().or_else(|| (!configured && own.exists()).then_some(own));
+        sources.flags.extend(key.map(|key| flag("sealing_key_file", "--key", &key)));
+        sources
+    }
+}
+
+/// What a configuration is read from: a file, the environment, and flags.
+pub fn sources(file: Option<&Path>, flags: &[(&'static str, &'static str, Option<&Path>)]) -> Sources {
+    let given = flags.iter().filter_map(|(key, name, value)| Some(flag(key, name, (*value)?)));
+    Sources { file: file.map(Path::to_owned), environment: std::env::vars().collect(), flags: given.collect() }
+}
+
+fn flag(key: &'static str, name: &'static str, value: &Path) -> Flag {
+    Flag { key, name, value: value.display().to_string() }
+}
+
+/// The user that a person means: an id, a username or an e-mail address.
+pub async fn find_user(node: &Node, text: &str) -> anyhow::Result<UserId> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    for field in ["username", "email"] {
+        let equal = vec![(field, text.to_owned())];
+        let page = node.store.users(UserFilter { equal, limit: 2, ..UserFilter::default() }).await?;
+        match page.users.as_slice() {
+            [user] => return Ok(user.id),
+            [] => {}
+            _ => anyhow::bail!("several users have the {field} {text}: name one by its id (`factord user list`)"),
+        }
+    }
+    anyhow::bail!("no user is called {text}: name one by id, username or e-mail address (`factord user list`)")
+}
+
+/// The data directory where none is named.
+pub const DEFAULT_DATA: &str = "factord-data";
+/// Where `factord dev` keeps its sealing key, in the data directory.
+pub const DEV_KEY_FILE: &str = "sealing.key";

@@ -1,0 +1,82 @@
+//! The command line: one file a subcommand.
+
+mod audit;
+mod credential;
+mod data;
+mod dev;
+mod key;
+mod output;
+mod serve;
+mod shutdown;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// A multi-factor authentication service, wire-compatible with OneLogin's MFA API v2.
+#[derive(Debug, Parser)]
+#[command(name = "factord", version, about, propagate_version = true, disable_help_subcommand = true, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the service for developers: nothing to configure, messages go to an outbox
+    Dev(dev::Dev),
+    /// Run the service for production
+    Serve(serve::Serve),
+    /// Make a sealing key
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Create, list, show and delete users
+    #[command(subcommand)]
+    User(user::User),
+    /// Create, list and revoke the credentials of API clients
+    #[command(subcommand)]
+    Credential(credential::Credential),
+    /// Read the audit trail
+    #[command(subcommand)]
+    Audit(audit::Audit),
+}
+
+/// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
+pub fn run() -> ExitCode {
+    let command = Cli::parse().command;
+    let runtime = match runtime(&command) {
+        Ok(runtime) => runtime,
+        Err(error) => return output::failed(&error.into()),
+    };
+    let result = runtime.block_on(async {
+        match command {
+            Command::Dev(dev) => dev.run().await,
+            Command::Serve(serve) => serve.run().await,
+            Command::Key(key) => key.run(),
+            Command::User(user) => user.run().await,
+            Command::Credential(credential) => credential.run().await,
+            Command::Audit(audit) => audit.run().await,
+        }
+    });
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => output::failed(&error),
+    }
+}
+
+fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
+    let mut builder = match command {
+        Command::Dev(_) | Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  factord dev                                  try it: everything in ./factord-data
+  factord key generate > sealing.key           make the key that seals what is secret
+  factord serve --config factord.toml          run it
+  factord credential create --scope 'Manage All'
+  factord audit list --user ada@example.com    why could ada not get in?";

@@ -1,0 +1,268 @@
+//! What an operator decides: `factord.toml`, then `FACTORD_…` variables, then flags, each over the one before. A
+//! [`Config`] that exists is right; everything that is wrong is said at once. `docs/configuration.md` lists the keys.
+
+mod error;
+mod known;
+mod layers;
+mod settings;
+mod values;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use url::{Origin, Url};
+use zeroize::Zeroizing;
+
+use crate::crypto::keys::MasterKey;
+use crate::mfa::rules::Rules;
+use crate::net::{NetSettings, TlsFiles, TrustedProxies};
+pub use error::{ConfigError, Problem};
+use layers::Source;
+use settings::Settings;
+pub use settings::{LogFormat, LogSettings};
+pub use values::LogLevel;
+
+/// Where the configuration comes from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file, TOML.
+    pub file: Option<PathBuf>,
+    /// The environment; variables that do not begin with `FACTORD_` are passed over.
+    pub environment: Vec<(String, String)>,
+    /// Flags of the command line: the key that each stands for, the flag, and its text.
+    pub flags: Vec<Flag>,
+}
+
+/// A flag of the command line that stands for a key.
+#[derive(Clone, Debug)]
+pub struct Flag {
+    /// The key, for example `data`.
+    pub key: &'static str,
+    /// As it is typed, for example `--data`: for messages.
+    pub name: &'static str,
+    /// What was given.
+    pub value: String,
+}
+
+/// What `factord serve` runs on.
+#[derive(Debug)]
+pub struct Config {
+    /// Where the data is and how it is opened.
+    pub storage: Storage,
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// Where the service is reached from outside: HTTPS (HTTP on loopback only), no path. Every link starts with it.
+    pub public_url: Url,
+    /// The name that messages and authenticator apps show: 1 to 64 characters, no colon.
+    pub service_name: String,
+    /// The certificate and its key; plain HTTP behind a trusted proxy, or on loopback, without.
+    pub tls: Option<TlsFiles>,
+    /// Whose word about the client is taken.
+    pub trusted_proxies: TrustedProxies,
+    /// The origins that a `redirect_to` may lead to, HTTPS only.
+    pub redirect_origins: Vec<Origin>,
+    /// Requests that one credential may make in an hour; `None` is no limit.
+    pub rate_limit: Option<u32>,
+    /// The bounds of connections and requests.
+    pub limits: Limits,
+    /// How to log.
+    pub log: LogSettings,
+    /// The numbers of the rules, within their bounds.
+    pub rules: Rules,
+}
+
+/// Where the data is and how it is opened: all that the administrative commands need.
+#[derive(Debug)]
+pub struct Storage {
+    /// The data directory.
+    pub data: PathBuf,
+    /// The key from which everything that seals is derived.
+    pub sealing_key: MasterKey,
+}
+
+/// The bounds of connections and requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections open at once.
+    pub max_connections: usize,
+    /// For the TLS handshake, and for the head of each request.
+    pub header_timeout: Duration,
+    /// For the body of a request.
+    pub body_timeout: Duration,
+    /// Between requests.
+    pub idle_timeout: Duration,
+    /// Bytes of a request's body.
+    pub body_bytes: usize,
+}
+
+/// A configuration, and what was odd about its sources but no reason to refuse it.
+#[derive(Debug)]
+pub struct Loaded<T> {
+    /// The configuration.
+    pub config: T,
+    /// Sentences for the log, for example about a variable that stands for no key.
+    pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// Reads everything that `factord serve` needs.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with all that is wrong: a file that cannot be read or is not TOML, unknown keys, values of the
+    /// wrong type or outside their bounds, keys that are missing, a sealing key that is missing or open to others.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let (settings, mut problems, warnings) = read(sources);
+        let storage = storage(sources, &settings, &mut problems);
+        for problem in settings.contradictions() {
+            add(&mut problems, problem);
+        }
+        match (storage, settings.public_url) {
+            (Some(storage), Some(public_url)) if problems.is_empty() => {
+                let limits = settings.limits.resolve();
+                let trusted_proxies = TrustedProxies {
+                    networks: settings
+                        .trusted_proxies
+                        .into_iter()
+                        .map(|proxy| proxy.0)
+                        .collect(),
+                    header: settings.forwarded_header,
+                };
+                let config = Self {
+                    storage,
+                    listen: settings.listen.0,
+                    public_url: public_url.0,
+                    service_name: settings.service_name.0,
+                    tls: settings.tls.files(),
+                    trusted_proxies,
+                    redirect_origins: settings
+                        .redirect_origins
+                        .into_iter()
+                        .map(|origin| origin.0)
+                        .collect(),
+                    rate_limit: settings.rate_limit.map(values::Within::number),
+                    limits,
+                    log: settings.log,
+                    rules: settings.rules,
+                };
+                Ok(Loaded { config, warnings })
+            }
+            _ => Err(ConfigError { problems }),
+        }
+    }
+
+    /// What the server needs to know of it.
+    pub fn net(&self) -> NetSettings {
+        NetSettings {
+            tls: self.tls.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+            max_connections: self.limits.max_connections,
+            header_timeout: self.limits.header_timeout,
+            body_timeout: self.limits.body_timeout,
+            idle_timeout: self.limits.idle_timeout,
+            ..NetSettings::new(self.listen)
+        }
+    }
+}
+
+impl Storage {
+    /// Reads only what it takes to open the data, so that an administrative command runs without the rest.
+    ///
+    /// # Errors
+    /// As [`Config::load`], but nothing is missing except a sealing key.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let (settings, mut problems, warnings) = read(sources);
+        match storage(sources, &settings, &mut problems) {
+            Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
+            _ => Err(ConfigError { problems }),
+        }
+    }
+}
+
+fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
+    let mut layers = layers::Layers::default();
+    if let Some(path) = &sources.file {
+        layers.add_file(path);
+    }
+    layers.add_environment(&sources.environment);
+    layers.add_flags(&sources.flags);
+    layers.resolve()
+}
+
+fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) -> Option<Storage> {
+    match sealing_key(sources, settings.sealing_key_file.as_deref()) {
+        Ok(sealing_key) => Some(Storage {
+            data: settings.data.clone(),
+            sealing_key,
+        }),
+        Err(problem) => {
+            add(problems, problem);
+            None
+        }
+    }
+}
+
+/// Adds a problem, unless its key's own value was refused: that it is missing then says nothing new.
+fn add(problems: &mut Vec<Problem>, problem: Problem) {
+    if problems.iter().all(|earlier| earlier.key != problem.key) {
+        problems.push(problem);
+    }
+}
+
+/// A flag beats the variable that holds the key itself, and that beats the file that a key or variable names.
+fn sealing_key(sources: &Sources, file: Option<&Path>) -> Result<MasterKey, Problem> {
+    let variable = sources
+        .environment
+        .iter()
+        .find(|(name, _)| name == known::SEALING_KEY_VARIABLE);
+    let by_flag = sources
+        .flags
+        .iter()
+        .any(|flag| flag.key == known::SEALING_KEY_FILE);
+    match (variable, file) {
+        (Some((name, text)), _) if !by_flag => MasterKey::parse(text).map_err(|error| Problem {
+            key: name.clone(),
+            source: Source::Resolved,
+            message: error.to_string(),
+        }),
+        (_, Some(path)) => read_key_file(path).map_err(about_the_key),
+        (_, None) => Err(about_the_key(format!(
+            "there is no sealing key, and nothing can be kept without one. Write one with `factord key generate > \
+             sealing.key` and name it here, or put the key itself into {}",
+            known::SEALING_KEY_VARIABLE
+        ))),
+    }
+}
+
+fn about_the_key(message: String) -> Problem {
+    Problem {
+        key: known::SEALING_KEY_FILE.to_owned(),
+        source: Source::Resolved,
+        message,
+    }
+}
+
+fn read_key_file(path: &Path) -> Result<MasterKey, String> {
+    let shown = path.display();
+    let cannot = |error: std::io::Error| format!("{shown} cannot be read: {error}");
+    let file = std::fs::File::open(path).map_err(cannot)?;
+    if let Some(mode) = others_may(&file.metadata().map_err(cannot)?) {
+        return Err(format!(
+            "{shown} is open to other users (mode {mode:04o}). Close it with `chmod 600 {shown}`; if anybody may have \
+             read it, its key is no secret any more"
+        ));
+    }
+    let text = Zeroizing::new(std::io::read_to_string(file).map_err(cannot)?);
+    MasterKey::parse(&text).map_err(|error| format!("{shown} is {error}"))
+}
+
+#[cfg(unix)]
+fn others_may(metadata: &std::fs::Metadata) -> Option<u32> {
+    use std::os::unix::fs::PermissionsExt;
+
+    let mode = metadata.permissions().mode() & 0o7777;
+    (mode & 0o077 != 0).then_some(mode)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,195 @@
+//! The types of single values. A value that exists is right; its error says what was expected.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+
+use ipnet::IpNet;
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use url::{Host, Origin, Url};
+
+/// A whole number from `LEAST` to `MOST`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Within<const LEAST: u32, const MOST: u32>(pub(super) u32);
+
+impl<const LEAST: u32, const MOST: u32> Within<LEAST, MOST> {
+    pub(super) const fn number(self) -> u32 {
+        self.0
+    }
+}
+
+impl<'de, const LEAST: u32, const MOST: u32> Deserialize<'de> for Within<LEAST, MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_i64(Self(0))
+    }
+}
+
+impl<const LEAST: u32, const MOST: u32> Visitor<'_> for Within<LEAST, MOST> {
+    type Value = Self;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a whole number from {LEAST} to {MOST}")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Self, E> {
+        u32::try_from(number)
+            .ok()
+            .filter(|number| (LEAST..=MOST).contains(number))
+            .map(Self)
+            .ok_or_else(|| E::custom(format_args!("{number} is outside {LEAST} to {MOST}")))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Self, E> {
+        self.visit_i64(i64::try_from(number).unwrap_or(i64::MAX))
+    }
+}
+
+/// Reads a type from a string by a function that says what it expected.
+macro_rules! from_text {
+    ($type:ty, $parse:expr) => {
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(deserializer)?;
+                let parse: fn(&str) -> Result<Self, String> = $parse;
+                parse(&text).map_err(D::Error::custom)
+            }
+        }
+    };
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Listen(pub(super) SocketAddr);
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self(SocketAddr::from(([127, 0, 0, 1], 8080)))
+    }
+}
+
+from_text!(Listen, |text| {
+    let expected = format!(
+        "{text:?} is not an address with a port, such as \"127.0.0.1:8080\" or \"[::]:443\""
+    );
+    text.parse().map(Self).map_err(|_| expected)
+});
+
+/// Where the service is reached from outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PublicUrl(pub(super) Url);
+
+from_text!(PublicUrl, |text| {
+    let url = bare_url(text)?;
+    let secure = url.scheme() == "https" || url.scheme() == "http" && is_loopback(&url);
+    let expected =
+        || format!("{text:?} is not HTTPS (plain HTTP is for loopback only); write \"https://…\"");
+    secure.then_some(Self(url)).ok_or_else(expected)
+});
+
+/// An origin that a caller's page may be on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RedirectOrigin(pub(super) Origin);
+
+from_text!(RedirectOrigin, |text| {
+    let url = bare_url(text)?;
+    let secure = url.scheme() == "https";
+    secure
+        .then(|| Self(url.origin()))
+        .ok_or_else(|| format!("{text:?} is not HTTPS; write \"https://…\""))
+});
+
+/// A URL of scheme, host and perhaps port, with nothing behind them.
+fn bare_url(text: &str) -> Result<Url, String> {
+    let expected = || {
+        format!(
+            "{text:?} is not a scheme and a host with nothing behind, such as \"https://mfa.example.com\""
+        )
+    };
+    let url = Url::parse(text).map_err(|_| expected())?;
+    let nothing_else = url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none();
+    (url.has_host() && nothing_else)
+        .then_some(url)
+        .ok_or_else(expected)
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+/// The network of a trusted proxy, or its one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Proxy(pub(super) IpNet);
+
+from_text!(Proxy, |text| {
+    let network = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
+    match network {
+        Ok(network) if network.prefix_len() == 0 => Err(format!(
+            "{text:?} would let anybody say who they are; name the networks that your proxies are in"
+        )),
+        Ok(network) => Ok(Self(network.trunc())),
+        Err(_) => Err(format!(
+            "{text:?} is not a network or an address, such as \"10.0.0.0/8\" or \"10.1.2.3\""
+        )),
+    }
+});
+
+/// What people see as the sender of a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServiceName(pub(super) String);
+
+impl Default for ServiceName {
+    fn default() -> Self {
+        Self("factord".to_owned())
+    }
+}
+
+from_text!(ServiceName, |text| {
+    let name = text.trim();
+    let right = (1..=64).contains(&name.chars().count())
+        && !name.contains(|c: char| c.is_control() || c == ':');
+    let expected = || {
+        format!(
+            "{text:?} is not a name of 1 to 64 characters without colons and control characters"
+        )
+    };
+    right.then(|| Self(name.to_owned())).ok_or_else(expected)
+});
+
+/// What is logged: a level, or one for each target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogLevel(pub Targets);
+
+impl Default for LogLevel {
+    fn default() -> Self {
+        Self(Targets::new().with_default(tracing::Level::INFO))
+    }
+}
+
+from_text!(LogLevel, |text| {
+    let level = |text: &str| {
+        text.trim().parse::<LevelFilter>().map_err(|_| {
+            format!(
+                "{text:?} is not a level (off, error, warn, info, debug, trace); write one, and where a part of the \
+                 service is to differ its target: \"info,factord::access=off\""
+            )
+        })
+    };
+    text.split(',')
+        .try_fold(Self::default(), |Self(targets), part| {
+            match part.split_once('=') {
+                None => Ok(Self(targets.with_default(level(part)?))),
+                Some((target, part)) => Ok(Self(targets.with_target(target.trim(), level(part)?))),
+            }
+        })
+});

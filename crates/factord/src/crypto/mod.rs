@@ -1,0 +1,6 @@
+//! The cryptographic pieces: one-time codes, sealing at rest, keyed hashes, and bearer tokens.
+
+pub mod keys;
+pub mod otp;
+pub mod sealing;
+pub mod tokens;

@@ -1,0 +1,181 @@
+//! Authenticator: a TOTP app (RFC 6238) with SHA-1, six digits and 30-second steps, as every app speaks it.
+
+use data_encoding::BASE32_NOPAD;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Ceremony, Codes, Description, Factor, Issued, Shown, Verdict};
+use crate::audit::Reason;
+use crate::crypto::otp::{self, Algorithm};
+use crate::crypto::sealing::{Place, Sealed};
+use crate::mfa::Core;
+use crate::mfa::code::Code;
+use crate::mfa::data::{Data, Fault};
+use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::user::{Device, Profile, Registration, Verification};
+
+/// The factor.
+pub struct Authenticator;
+
+impl Factor for Authenticator {
+    fn description(&self) -> &'static Description {
+        &Description {
+            name: "Authenticator",
+            auth_factor_name: "Google Authenticator",
+            codes: Codes::Digits(otp::DIGITS),
+            channel: None,
+            works_unchallenged: true,
+            devices: 1,
+        }
+    }
+
+    fn enrol(&self, ceremony: &mut Ceremony<'_>) -> Result<Issued, Fault> {
+        let mut secret = Zeroizing::new([0; SECRET_BYTES]);
+        ceremony.rng.fill_bytes(secret.as_mut());
+        let place = place(ceremony.user, ceremony.device);
+        let record = Record {
+            secret: ceremony
+                .core
+                .keys
+                .seal(ceremony.rng, place, secret.as_ref()),
+            step: None,
+        };
+        let shown = show(
+            ceremony.core,
+            &ceremony.profile.account_name(ceremony.user),
+            secret.as_ref(),
+        );
+        Ok(Issued {
+            data: Data::of(&record),
+            message: None,
+            shown,
+        })
+    }
+
+    fn show(
+        &self,
+        core: &Core,
+        user: UserId,
+        profile: &Profile,
+        pending: &Registration,
+    ) -> Result<Shown, Fault> {
+        let record: Record = pending.data.read()?;
+        let secret = core
+            .keys
+            .open(place(user, pending.device), &record.secret)?;
+        Ok(show(core, &profile.account_name(user), &secret))
+    }
+
+    fn confirm(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        pending: &Registration,
+        code: &Code,
+    ) -> Result<Verdict, Fault> {
+        check(ceremony, &pending.data, code)
+    }
+
+    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+        Ok(Issued::default())
+    }
+
+    fn check(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        device: &Device,
+        _: Option<&Verification>,
+        code: &Code,
+    ) -> Result<Verdict, Fault> {
+        check(ceremony, &device.data, code)
+    }
+}
+
+/// What is kept of a device, and of its pending registration.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    /// The shared secret.
+    secret: Sealed,
+    /// The last time step that was accepted; it only rises.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<u64>,
+}
+
+/// Looks for the code in the window around now. A step at or before the last accepted one is refused for ever.
+fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, Fault> {
+    let record: Record = data.read()?;
+    if !code.fits(otp::DIGITS) {
+        return Ok(Verdict::Wrong(Reason::Wrong));
+    }
+    let secret = ceremony
+        .core
+        .keys
+        .open(place(ceremony.user, ceremony.device), &record.secret)?;
+    let matches = |step| {
+        let value = otp::hotp(Algorithm::Sha1, &secret, step, otp::DIGITS);
+        code.is(&Zeroizing::new(format!(
+            "{value:0width$}",
+            width = otp::DIGITS
+        )))
+    };
+    let (now, look_around) = (
+        otp::time_step(ceremony.now),
+        ceremony.core.rules.totp_look_around,
+    );
+    let fresh = |step: u64| record.step.is_none_or(|last| step > last);
+
+    let window = now.saturating_sub(look_around)..=now.saturating_add(look_around);
+    if let Some(step) = window.clone().find(|step| fresh(*step) && matches(*step)) {
+        return Ok(Verdict::Accepted(Data::of(&Record {
+            step: Some(step),
+            ..record
+        })));
+    }
+    let near = now.saturating_sub(DIAGNOSED_STEPS)..=now.saturating_add(DIAGNOSED_STEPS);
+    Ok(Verdict::Wrong(
+        match near.into_iter().find(|step| matches(*step)) {
+            Some(step) if !fresh(step) => Reason::Used,
+            Some(step) => Reason::OutsideWindow(
+                i32::try_from(step.cast_signed() - now.cast_signed()).unwrap_or(0),
+            ),
+            None => Reason::Wrong,
+        },
+    ))
+}
+
+/// What an authenticator app scans: the key URI format, with issuer and account.
+fn show(core: &Core, account: &str, secret: &[u8]) -> Shown {
+    let secret = Zeroizing::new(BASE32_NOPAD.encode(secret));
+    let issuer = utf8_percent_encode(&core.service_name, ESCAPED);
+    let account = utf8_percent_encode(account, ESCAPED);
+    let url = format!(
+        "otpauth://totp/{issuer}:{account}?secret={}&issuer={issuer}&algorithm=SHA1&digits={}&period={}",
+        *secret,
+        otp::DIGITS,
+        otp::STEP_SECONDS
+    );
+    Shown {
+        verification_token: Some(SecretString::from(secret.as_str())),
+        totp_url: Some(SecretString::from(url)),
+    }
+}
+
+const fn place(user: UserId, device: DeviceNumber) -> Place {
+    Place {
+        purpose: "authenticator secret",
+        user: user.unsigned(),
+        record: device.get() as u64,
+    }
+}
+
+/// 160 bits (RFC 4226 section 4, R6: recommended).
+const SECRET_BYTES: usize = 20;
+/// How far from now a wrong code is looked for, to tell support staff that a phone's clock is off.
+const DIAGNOSED_STEPS: u64 = 10;
+/// All but the unreserved characters of RFC 3986.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');

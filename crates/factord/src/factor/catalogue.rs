@@ -1,0 +1,83 @@
+//! The factors by their ids (contract, Factors). To add one: its file, and its line here.
+
+use std::fmt;
+
+use super::authenticator::Authenticator;
+use super::email::Email;
+use super::sms::Sms;
+use super::{Description, Factor};
+use crate::delivery::message::Channel;
+
+/// The factors that this installation knows, in the order they are listed.
+pub struct Catalogue {
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    id: i64,
+    /// `None` while the factor is disabled: the id is taken, and nothing can be enrolled under it.
+    factor: Option<&'static dyn Factor>,
+}
+
+impl Catalogue {
+    /// The factors of the contract's table, under the ids that OneLogin's documentation uses.
+    pub fn standard() -> Self {
+        let offered = |id, factor| Entry {
+            id,
+            factor: Some(factor),
+        };
+        let disabled = |id| Entry { id, factor: None };
+        Self {
+            entries: vec![
+                offered(58_957, &Authenticator),
+                disabled(58_958), // OneLogin Protect
+                offered(58_959, &Sms),
+                disabled(58_960), // OneLogin Voice
+                offered(58_961, &Email),
+                disabled(58_962), // Email MagicLink
+                disabled(58_963), // WebAuthn
+                disabled(58_964), // YubiKey
+                disabled(58_965), // Recovery Codes
+            ],
+        }
+    }
+
+    /// The same, but for the factors that send messages by a way for which nothing is set up: they are disabled.
+    pub fn sending_by(mut self, channels: &[Channel]) -> Self {
+        for entry in &mut self.entries {
+            let sends = |factor: &&dyn Factor| {
+                factor
+                    .description()
+                    .channel
+                    .is_none_or(|channel| channels.contains(&channel))
+            };
+            entry.factor = entry.factor.filter(sends);
+        }
+        self
+    }
+
+    /// The factor with this id, if it is offered.
+    pub fn factor(&self, id: i64) -> Option<&'static dyn Factor> {
+        self.entries.iter().find(|entry| entry.id == id)?.factor
+    }
+
+    /// What the factor with this id is, if it is offered.
+    pub fn described(&self, id: i64) -> Option<&'static Description> {
+        self.factor(id).map(Factor::description)
+    }
+
+    /// The factors that are offered: id and description.
+    pub fn offered(&self) -> impl Iterator<Item = (i64, &'static Description)> {
+        self.entries
+            .iter()
+            .filter_map(|entry| Some((entry.id, entry.factor?.description())))
+    }
+}
+
+impl fmt::Debug for Catalogue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.entries.iter().map(|entry| entry.id))
+            .finish()
+    }
+}

@@ -1,0 +1,159 @@
+//! What a factor is: how a device of it is enrolled, challenged and checked. One file a factor; what all of them
+//! share (expiry, throttling, one use, messages, audit) is the core's and cannot be got wrong here.
+
+pub mod authenticator;
+pub mod catalogue;
+mod delivered_code;
+pub mod email;
+pub mod sms;
+
+use rand::CryptoRng;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::audit::Reason;
+use crate::clock::Timestamp;
+use crate::delivery::message::{Channel, Message};
+use crate::mfa::Core;
+use crate::mfa::code::Code;
+use crate::mfa::data::{Data, Fault};
+use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::user::{Device, Profile, Registration, Verification};
+
+/// A kind of device that can be enrolled and challenged.
+///
+/// An implementation never touches a clock, a generator or a store: it gets what it needs in a [`Ceremony`] and says
+/// what should be kept. What it keeps is its own [`Data`], which nothing else reads.
+pub trait Factor: Send + Sync {
+    /// What callers and the core need to know of it.
+    fn description(&self) -> &'static Description;
+
+    /// Starts an enrolment.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn enrol(&self, ceremony: &mut Ceremony<'_>) -> Result<Issued, Fault>;
+
+    /// What the caller may see of a pending enrolment: the same at every reading.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn show(
+        &self,
+        core: &Core,
+        user: UserId,
+        profile: &Profile,
+        pending: &Registration,
+    ) -> Result<Shown, Fault>;
+
+    /// Whether `code` confirms the enrolment; if so, the record that the device starts with.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn confirm(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        pending: &Registration,
+        code: &Code,
+    ) -> Result<Verdict, Fault>;
+
+    /// Challenges a device.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn challenge(&self, ceremony: &mut Ceremony<'_>, device: &Device) -> Result<Issued, Fault>;
+
+    /// Whether `code` is right for the device, in answer to `pending` or, for a factor that needs no challenge, to
+    /// none; if so, the record that the device goes on with.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn check(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        device: &Device,
+        pending: Option<&Verification>,
+        code: &Code,
+    ) -> Result<Verdict, Fault>;
+}
+
+/// The unchanging facts of a factor.
+#[derive(Debug)]
+pub struct Description {
+    /// The name in the catalogue, for example `OneLogin SMS`.
+    pub name: &'static str,
+    /// The wire's `auth_factor_name`.
+    pub auth_factor_name: &'static str,
+    /// What a code of it looks like.
+    pub codes: Codes,
+    /// By what way it sends messages, if it does.
+    pub channel: Option<Channel>,
+    /// Whether the factor needs no challenge: a code can be checked against the device alone.
+    pub works_unchallenged: bool,
+    /// How many devices of it a user may have.
+    pub devices: usize,
+}
+
+/// What a factor is confirmed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Codes {
+    /// This many decimal digits: few enough to be guessed, so that the throttle holds them back.
+    Digits(usize),
+    /// A code too long to be guessed.
+    Long,
+    /// No code: it is confirmed elsewhere, and the caller polls.
+    None,
+}
+
+/// What a factor gets for one step of an enrolment or a verification.
+pub struct Ceremony<'a> {
+    /// What every decision knows.
+    pub core: &'a Core,
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// The generator.
+    pub rng: &'a mut dyn CryptoRng,
+    /// Whose device it is.
+    pub user: UserId,
+    /// What is known of them.
+    pub profile: &'a Profile,
+    /// The id of the registration or verification.
+    pub id: Uuid,
+    /// The number that the device has or will have.
+    pub device: DeviceNumber,
+    /// Where messages go.
+    pub destination: Option<&'a str>,
+    /// When the registration or verification ends.
+    pub expires_at: Timestamp,
+    /// The text that the caller wants the code sent with.
+    pub custom_message: Option<&'a str>,
+}
+
+/// What starting an enrolment or a challenge gives.
+#[derive(Debug, Default)]
+pub struct Issued {
+    /// The factor's own record of it.
+    pub data: Data,
+    /// What is sent to the user.
+    pub message: Option<Message>,
+    /// What the caller sees.
+    pub shown: Shown,
+}
+
+/// The wire's `factor_data`: what a caller may see.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// The secret or code that the user must enter elsewhere.
+    pub verification_token: Option<SecretString>,
+    /// The `otpauth://` address that an authenticator app scans.
+    pub totp_url: Option<SecretString>,
+}
+
+/// What a factor says of a code.
+#[derive(Debug)]
+pub enum Verdict {
+    /// It is right; the device goes on with this record.
+    Accepted(Data),
+    /// It is not right, for this reason.
+    Wrong(Reason),
+}

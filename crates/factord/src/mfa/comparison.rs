@@ -1,0 +1,225 @@
+//! A code against everything that it may be right for: which accepts it, and what a wrong one costs.
+
+use uuid::Uuid;
+
+use super::Core;
+use super::code::Code;
+use super::data::Data;
+use super::decision::Draft;
+use super::ids::{DeviceId, DeviceNumber, UserId};
+use super::refusal::Refusal;
+use super::temporary_token;
+use super::user::{Device, Ending, Finished, Verification};
+use crate::audit::{Action, Reason};
+use crate::crypto::keys::KeyedHash;
+use crate::factor::{Ceremony, Codes, Verdict};
+
+/// A code, and everything of one user that it is compared with. It counts against all of it.
+pub(super) struct Comparison {
+    pub(super) candidates: Vec<Candidate>,
+}
+
+/// A device that is not locked, and the verification that the code is for.
+pub(super) struct Candidate {
+    pub(super) device: Device,
+    pub(super) verification: Option<Verification>,
+}
+
+impl Comparison {
+    /// Accepts the first thing that the code is right for. A temporary token may stand in for the device.
+    ///
+    /// # Errors
+    /// [`Refusal::Unauthorized`] if it is right for nothing; it has been counted then, unless all that it was compared
+    /// with knows it as the code that was accepted last.
+    pub(super) fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
+        let mut refused = Vec::with_capacity(self.candidates.len());
+        for candidate in &self.candidates {
+            match candidate.check(draft, code)? {
+                Verdict::Accepted(data) => {
+                    candidate.accept(draft, data, code);
+                    return Ok(());
+                }
+                Verdict::Wrong(_) if candidate.accepted_last(draft.core, draft.user.id, code) => {
+                    refused.push(Refused {
+                        candidate,
+                        reason: Reason::Used,
+                        is_guess: false,
+                    });
+                }
+                Verdict::Wrong(reason) => refused.push(Refused {
+                    candidate,
+                    reason,
+                    is_guess: true,
+                }),
+            }
+        }
+        let verifications: Vec<_> = self
+            .candidates
+            .iter()
+            .filter_map(Candidate::verification_id)
+            .collect();
+        if temporary_token::accept(draft, code, &verifications) {
+            return Ok(());
+        }
+        if temporary_token::accepted_last(draft, code) {
+            return Err(Refusal::Unauthorized(Reason::Used));
+        }
+        Err(refuse(draft, code, &refused))
+    }
+}
+
+/// A candidate that the code is not right for.
+struct Refused<'a> {
+    candidate: &'a Candidate,
+    reason: Reason,
+    /// Whether it counts: the code that a device accepted last, sent again, does not.
+    is_guess: bool,
+}
+
+impl Candidate {
+    fn verification_id(&self) -> Option<Uuid> {
+        self.verification
+            .as_ref()
+            .map(|verification| verification.id)
+    }
+
+    fn check(&self, draft: &mut Draft<'_>, code: &Code) -> Result<Verdict, Refusal> {
+        let factor = draft
+            .core
+            .catalogue
+            .factor(self.device.factor_id)
+            .ok_or(Refusal::Disabled)?;
+        let verification = self.verification.as_ref();
+        let mut ceremony = Ceremony {
+            core: draft.core,
+            now: draft.now,
+            rng: &mut *draft.rng,
+            user: draft.user.id,
+            profile: &draft.user.profile,
+            id: self.verification_id().unwrap_or_default(),
+            device: self.device.number,
+            destination: self.device.destination.as_deref(),
+            expires_at: verification.map_or(draft.now, |verification| verification.expires_at),
+            custom_message: None,
+        };
+        Ok(factor.check(&mut ceremony, &self.device, verification, code)?)
+    }
+
+    /// The device goes on with its new record, and the verification is accepted. The success clears the count of this
+    /// device, and the user's.
+    fn accept(&self, draft: &mut Draft<'_>, data: Data, code: &Code) {
+        let last_code = remembered(
+            draft.core,
+            draft.user.id,
+            self.device.number,
+            self.device.factor_id,
+            code,
+        );
+        if let Some(device) = draft.user.mfa.device_mut(self.device.number) {
+            device.data = data;
+            device.last_code = last_code;
+            device.throttle.clear();
+        }
+        draft.user.mfa.throttle.clear();
+        if let Some(id) = self.verification_id() {
+            accept_verification(draft, id);
+        }
+        draft.record(
+            Some(DeviceId::Device(self.device.number)),
+            Action::CompleteVerification,
+            None,
+        );
+    }
+
+    /// Whether the code is the one that the device accepted last.
+    pub(super) fn accepted_last(&self, core: &Core, user: UserId, code: &Code) -> bool {
+        self.device.last_code.is_some()
+            && remembered(core, user, self.device.number, self.device.factor_id, code)
+                == self.device.last_code
+    }
+}
+
+/// Counts a wrong code against everything it was compared with, and once for the user.
+fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusal {
+    let (now, rules) = (draft.now, &draft.core.rules);
+    let mut counted: Vec<DeviceNumber> = Vec::new();
+    for Refused {
+        candidate,
+        reason,
+        is_guess,
+    } in refused
+    {
+        let number = candidate.device.number;
+        if counted.contains(&number) {
+            continue;
+        }
+        counted.push(number);
+        if *is_guess && let Some(device) = draft.user.mfa.device_mut(number) {
+            device.throttle.fail(now, rules);
+        }
+        draft.record(
+            Some(DeviceId::Device(number)),
+            Action::CompleteVerification,
+            Some(*reason),
+        );
+    }
+    if refused.is_empty() || refused.iter().any(|refused| refused.is_guess) {
+        draft.user.mfa.throttle.fail(now, rules);
+        temporary_token::count_wrong(draft, code);
+    }
+    let guesses = refused.iter().filter(|refused| refused.is_guess);
+    let guessed: Vec<_> = guesses
+        .filter_map(|refused| refused.candidate.verification_id())
+        .collect();
+    for pending in draft
+        .user
+        .mfa
+        .verifications
+        .iter_mut()
+        .filter(|pending| guessed.contains(&pending.id))
+    {
+        pending.guesses += 1;
+    }
+    let most = rules.guesses_per_verification;
+    draft.end_verifications(Ending::TooManyGuesses, |pending| pending.guesses >= most);
+    Refusal::Unauthorized(
+        refused
+            .first()
+            .map_or(Reason::Wrong, |refused| refused.reason),
+    )
+}
+
+/// Ends a pending verification as accepted.
+pub(super) fn accept_verification(draft: &mut Draft<'_>, id: Uuid) {
+    for mut accepted in draft
+        .user
+        .mfa
+        .verifications
+        .extract_if(.., |pending| pending.id == id)
+    {
+        accepted.finish(None);
+        draft
+            .effects
+            .finished
+            .push(Finished::Verification(accepted));
+    }
+}
+
+/// The hash by which a device knows the code that it accepted last, should it be sent again.
+pub(super) fn remembered(
+    core: &Core,
+    user: UserId,
+    device: DeviceNumber,
+    factor_id: i64,
+    code: &Code,
+) -> Option<KeyedHash> {
+    let Codes::Digits(digits) = core.catalogue.described(factor_id)?.codes else {
+        return None;
+    };
+    let context: [&[u8]; 3] = [
+        b"last",
+        &user.get().to_be_bytes(),
+        &device.get().to_be_bytes(),
+    ];
+    Some(core.keys.code_hash(&context, &code.at_length(digits)))
+}

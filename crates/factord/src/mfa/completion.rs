@@ -1,0 +1,241 @@
+//! Answering a challenge: a code for one verification, or a code that is to be checked at once.
+
+use uuid::Uuid;
+
+use super::Core;
+use super::code::Code;
+use super::comparison::{Candidate, Comparison};
+use super::decision::{Decide, Draft, Reads};
+use super::ids::{DeviceId, DeviceNumber};
+use super::refusal::Refusal;
+use super::temporary_token;
+use super::throttle::Gate;
+use super::user::{Device, Status, User, Verification};
+use super::verification::{Options, ended_reason, find, gate, known};
+use crate::audit::{Action, Reason};
+use crate::factor::Codes;
+
+/// verify_user_verification: a code for one verification.
+#[derive(Debug)]
+pub struct CompleteVerification {
+    /// The verification.
+    pub id: Uuid,
+    /// The device that the caller says it is of.
+    pub device: Option<DeviceId>,
+    /// The code, if one was sent.
+    pub code: Option<Code>,
+}
+
+impl Decide for CompleteVerification {
+    type Answer = ();
+    const ACTION: Action = Action::CompleteVerification;
+
+    fn reads(&self, _: &Core, _: &User) -> Reads {
+        Reads {
+            destination: None,
+            finished: Some(self.id),
+        }
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
+        let verification = find(draft.user, &draft.effects.finished, draft.finished, self.id)
+            .ok_or(Refusal::NotFound)?
+            .clone();
+        let before = draft.effects.events.len();
+        let answer = self.complete(draft, &verification);
+        if draft.effects.events.len() == before {
+            let refused = answer.as_ref().err().map(Refusal::reason);
+            draft.record(
+                Some(DeviceId::Device(verification.device)),
+                Self::ACTION,
+                refused,
+            );
+        }
+        answer
+    }
+}
+
+impl CompleteVerification {
+    fn complete(&self, draft: &mut Draft<'_>, verification: &Verification) -> Result<(), Refusal> {
+        let (core, now) = (draft.core, draft.now);
+        if !draft.user.profile.is_active() {
+            return Err(Refusal::NotActive);
+        }
+        let factor = core
+            .catalogue
+            .factor(verification.factor_id)
+            .ok_or(Refusal::Disabled)?;
+        let description = factor.description();
+        if self
+            .device
+            .is_some_and(|device| device != DeviceId::Device(verification.device))
+        {
+            return Err(Refusal::invalid("device_id"));
+        }
+        let code = match (&self.code, description.codes) {
+            (Some(code), _) => code,
+            (None, Codes::None) => return Err(Refusal::NotByCode),
+            (None, _) => return Err(Refusal::NoCode),
+        };
+        let device = draft.user.mfa.device(verification.device).cloned();
+        let gate = device
+            .as_ref()
+            .map(|device| gate(draft.user, device, description, now, core));
+        gate.unwrap_or_else(|| draft.user.mfa.throttle.delay(now))
+            .pass()?;
+        if verification.status != Status::Pending {
+            return Err(Refusal::Unauthorized(reason_of_finished(
+                draft,
+                verification,
+                device.as_ref(),
+                code,
+            )));
+        }
+        let Some(device) = device else {
+            return Err(Refusal::NotFound);
+        };
+        Comparison {
+            candidates: vec![Candidate {
+                device,
+                verification: Some(verification.clone()),
+            }],
+        }
+        .decide(draft, code)
+    }
+}
+
+/// create_device_verification with a code: it is checked at once.
+#[derive(Debug)]
+pub struct VerifyCode {
+    /// The device; without one the user's open verifications and temporary tokens are tried.
+    pub device: Option<DeviceId>,
+    /// What else the caller asks for.
+    pub options: Options,
+    /// The code.
+    pub code: Code,
+}
+
+impl Decide for VerifyCode {
+    type Answer = ();
+    const ACTION: Action = Action::CompleteVerification;
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
+        let before = draft.effects.events.len();
+        let answer = self.verify(draft);
+        if draft.effects.events.len() == before {
+            let device = self.device.and_then(|device| known(draft.user, device));
+            draft.record(
+                device,
+                Self::ACTION,
+                answer.as_ref().err().map(Refusal::reason),
+            );
+        }
+        answer
+    }
+}
+
+impl VerifyCode {
+    fn verify(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
+        if let Some(device) = self.device {
+            known(draft.user, device).ok_or(Refusal::NotFound)?;
+        }
+        if !draft.user.profile.is_active() {
+            return Err(Refusal::NotActive);
+        }
+        match self.device {
+            None => self.verify_any(draft),
+            Some(DeviceId::Device(number)) => self.verify_device(draft, number),
+            Some(DeviceId::TemporaryToken(number)) => {
+                self.options.check(draft.core, None)?;
+                draft.user.mfa.throttle.delay(draft.now).pass()?;
+                temporary_token::verify(draft, number, &self.code)
+            }
+        }
+    }
+
+    fn verify_device(&self, draft: &mut Draft<'_>, number: DeviceNumber) -> Result<(), Refusal> {
+        let device = draft
+            .user
+            .mfa
+            .device(number)
+            .ok_or(Refusal::NotFound)?
+            .clone();
+        let factor = draft
+            .core
+            .catalogue
+            .factor(device.factor_id)
+            .ok_or(Refusal::Disabled)?;
+        self.options
+            .check(draft.core, factor.description().channel)?;
+        gate(
+            draft.user,
+            &device,
+            factor.description(),
+            draft.now,
+            draft.core,
+        )
+        .pass()?;
+        let mut pending = draft
+            .user
+            .mfa
+            .verifications
+            .iter()
+            .filter(|pending| pending.device == number);
+        let verification = if factor.description().works_unchallenged {
+            None
+        } else {
+            pending.next_back().cloned()
+        };
+        Comparison {
+            candidates: vec![Candidate {
+                device,
+                verification,
+            }],
+        }
+        .decide(draft, &self.code)
+    }
+
+    fn verify_any(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
+        self.options.check(draft.core, None)?;
+        draft.user.mfa.throttle.delay(draft.now).pass()?;
+        let (core, user) = (draft.core, &*draft.user);
+        let mut locked = Gate::Open;
+        let mut candidates = Vec::new();
+        for verification in &user.mfa.verifications {
+            let device = user.mfa.device(verification.device);
+            let offered = |device: &&Device| core.catalogue.factor(device.factor_id).is_some();
+            let Some(device) = device.filter(offered) else {
+                continue;
+            };
+            match device.throttle.gate(draft.now, &core.rules) {
+                Gate::Open => candidates.push(Candidate {
+                    device: device.clone(),
+                    verification: Some(verification.clone()),
+                }),
+                gate => locked = locked.and(gate),
+            }
+        }
+        if candidates.is_empty() && draft.user.mfa.temporary_tokens.is_empty() {
+            locked.pass()?;
+        }
+        Comparison { candidates }.decide(draft, &self.code)
+    }
+}
+
+/// Why a code for a finished verification is refused: used, if it is the one that its device accepted last.
+fn reason_of_finished(
+    draft: &Draft<'_>,
+    verification: &Verification,
+    device: Option<&Device>,
+    code: &Code,
+) -> Reason {
+    let candidate = device.map(|device| Candidate {
+        device: device.clone(),
+        verification: None,
+    });
+    if candidate.is_some_and(|candidate| candidate.accepted_last(draft.core, draft.user.id, code)) {
+        Reason::Used
+    } else {
+        ended_reason(verification.ending)
+    }
+}

@@ -1,0 +1,189 @@
+//! How a decision is put to the core: what it reads, what it may change, and how its audit event is written.
+
+use rand::CryptoRng;
+use uuid::Uuid;
+
+use super::Core;
+use super::history::History;
+use super::ids::{DeviceId, DeviceNumber};
+use super::refusal::Refusal;
+use super::user::{Ending, Finished, Status, User};
+use crate::audit::{Action, Event, Reason};
+use crate::clock::Timestamp;
+use crate::delivery::message::Message;
+
+/// A command about one user. It may be decided more than once (a store that finds its commit stale loads and asks
+/// again), so it changes nothing but the draft.
+pub trait Decide: Send + 'static {
+    /// What the caller gets if it is done.
+    type Answer: Send + 'static;
+
+    /// What the audit event says was asked for.
+    const ACTION: Action;
+
+    /// What the decision reads besides the user.
+    fn reads(&self, _core: &Core, _user: &User) -> Reads {
+        Reads::default()
+    }
+
+    /// Decides, and writes what follows from it into the draft.
+    ///
+    /// # Errors
+    /// A [`Refusal`]. What the draft holds is committed all the same: a wrong code counts. Whatever can fail comes
+    /// before the first change.
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Self::Answer, Refusal>;
+}
+
+/// What a decision reads besides the user; loaded with the user, and as fresh.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reads {
+    /// The destination whose message history is needed: an address or a number.
+    pub destination: Option<String>,
+    /// The registration or verification that is needed if it has finished.
+    pub finished: Option<Uuid>,
+}
+
+/// What a decision sees and changes.
+pub struct Draft<'a> {
+    /// What every decision knows.
+    pub core: &'a Core,
+    /// The time of the decision.
+    pub now: Timestamp,
+    /// The generator for codes, secrets and ids.
+    pub rng: &'a mut dyn CryptoRng,
+    /// The user; committed if it changed.
+    pub user: &'a mut User,
+    /// The message history of [`Reads::destination`]; committed if it changed.
+    pub history: &'a mut History,
+    /// The finished registration or verification that [`Reads::finished`] names, if there is one.
+    pub finished: Option<&'a Finished>,
+    /// What is committed with the user.
+    pub effects: &'a mut Effects,
+}
+
+/// What is committed with the user, all or nothing.
+#[derive(Debug, Default)]
+pub struct Effects {
+    /// The audit events.
+    pub events: Vec<Event>,
+    /// Whether the user's newest audit event happened once more (and `events` is empty).
+    pub repeats_last_event: bool,
+    /// The messages to send once this is committed.
+    pub messages: Vec<Message>,
+    /// What ended, to be read for a while.
+    pub finished: Vec<Finished>,
+    /// Whether the user is deleted: all of it but the audit trail.
+    pub delete_user: bool,
+}
+
+/// Decides `command`: ends first what has expired, and leaves at least one audit event, whatever the answer.
+///
+/// # Errors
+/// The command's own refusal.
+pub fn run<D: Decide>(command: &D, draft: &mut Draft<'_>) -> Result<D::Answer, Refusal> {
+    draft.end_expired();
+    let answer = command.decide(draft);
+    if draft.effects.events.is_empty() && !draft.effects.repeats_last_event {
+        draft.record(None, D::ACTION, answer.as_ref().err().map(Refusal::reason));
+    }
+    answer
+}
+
+impl Draft<'_> {
+    /// Writes an audit event; the same refusal again is counted in the one before, if nothing else is to be written.
+    pub fn record(&mut self, device: Option<DeviceId>, action: Action, refused: Option<Reason>) {
+        let event = Event {
+            device,
+            action,
+            refused,
+        };
+        let (repeatable, last) = (event.repeatable(), self.user.mfa.last_refusal);
+        let effects = &mut *self.effects;
+        if repeatable.is_some() && repeatable == last && effects.events.is_empty() {
+            effects.repeats_last_event = true;
+            return;
+        }
+        if std::mem::take(&mut effects.repeats_last_event) {
+            effects.events.extend(last.map(Event::from));
+        }
+        effects.events.push(event);
+        self.user.mfa.last_refusal = repeatable;
+    }
+
+    /// Ends every pending verification that `which` picks.
+    pub fn end_verifications(
+        &mut self,
+        ending: Ending,
+        which: impl Fn(&super::user::Verification) -> bool,
+    ) {
+        for mut ended in self
+            .user
+            .mfa
+            .verifications
+            .extract_if(.., |pending| which(pending))
+        {
+            ended.finish(Some(ending));
+            self.effects.finished.push(Finished::Verification(ended));
+        }
+    }
+
+    /// Ends every pending registration that `which` picks.
+    pub fn end_registrations(
+        &mut self,
+        ending: Ending,
+        which: impl Fn(&super::user::Registration) -> bool,
+    ) {
+        for mut ended in self
+            .user
+            .mfa
+            .registrations
+            .extract_if(.., |pending| which(pending))
+        {
+            ended.finish(Some(ending));
+            self.effects.finished.push(Finished::Registration(ended));
+        }
+    }
+
+    /// Draws a number that no device of the user has.
+    pub fn draw_device_number(&mut self) -> DeviceNumber {
+        loop {
+            let number = DeviceNumber::draw(self.rng);
+            if !self.user.mfa.has_number(number) {
+                return number;
+            }
+        }
+    }
+
+    fn end_expired(&mut self) {
+        let now = self.now;
+        self.end_verifications(Ending::Expired, |pending| pending.expires_at <= now);
+        self.end_registrations(Ending::Expired, |pending| pending.expires_at <= now);
+        self.user
+            .mfa
+            .temporary_tokens
+            .retain(|token| token.expires_at > now);
+    }
+}
+
+impl super::user::Verification {
+    /// Ends it: accepted, or rejected for `ending`; its factor's record is erased.
+    pub fn finish(&mut self, ending: Option<Ending>) {
+        (self.status, self.ending) = ended(ending);
+        self.data = super::data::Data::default();
+    }
+}
+
+impl super::user::Registration {
+    /// Ends it: accepted, or rejected for `ending`; its factor's record is erased.
+    pub fn finish(&mut self, ending: Option<Ending>) {
+        (self.status, self.ending) = ended(ending);
+        self.data = super::data::Data::default();
+    }
+}
+
+const fn ended(ending: Option<Ending>) -> (Status, Option<Ending>) {
+    match ending {
+        None => (Status::Accepted, None),
+        Some(_) => (Status::Rejected, ending),
+    }
+}

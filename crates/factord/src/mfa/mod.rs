@@ -1,0 +1,45 @@
+//! The core: every rule about factors, as functions of the user's state, a command, the time and a generator. No I/O,
+//! no clock, no globals; whoever stores what is decided here is not its concern.
+
+pub mod code;
+mod comparison;
+pub mod completion;
+pub mod data;
+pub mod decision;
+pub mod device;
+pub mod history;
+pub mod ids;
+pub mod profile;
+pub mod redirect;
+pub mod refusal;
+pub mod registration;
+pub mod rules;
+pub mod temporary_token;
+pub mod throttle;
+pub mod undelivered;
+pub mod user;
+pub mod values;
+pub mod verification;
+
+use crate::crypto::keys::Keys;
+use crate::factor::catalogue::Catalogue;
+use redirect::RedirectPolicy;
+use rules::Rules;
+
+#[cfg(test)]
+mod tests;
+
+/// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
+#[derive(Debug)]
+pub struct Core {
+    /// The numbers of the rules.
+    pub rules: Rules,
+    /// The working keys.
+    pub keys: Keys,
+    /// The factors that are offered.
+    pub catalogue: Catalogue,
+    /// What messages and authenticator apps call the service.
+    pub service_name: String,
+    /// Where a `redirect_to` may point.
+    pub redirects: RedirectPolicy,
+}

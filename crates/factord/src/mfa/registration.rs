@@ -1,0 +1,407 @@
+//! Enrolling a device: a registration is created, and confirmed by a code.
+
+use uuid::Uuid;
+
+use super::Core;
+use super::code::Code;
+use super::comparison::remembered;
+use super::data::{Data, Fault};
+use super::decision::{Decide, Draft, Reads};
+use super::ids::DeviceId;
+use super::refusal::Refusal;
+use super::user::{Device, Ending, Finished, Registration, Status, User};
+use super::values::Values;
+use super::verification::ended_reason;
+use crate::audit::{Action, Reason};
+use crate::clock::Timestamp;
+use crate::delivery::message::Channel;
+use crate::factor::{Ceremony, Codes, Description, Factor, Issued, Shown, Verdict};
+
+/// create_factor_registration.
+#[derive(Debug)]
+pub struct CreateRegistration {
+    /// The factor to enrol.
+    pub factor_id: i64,
+    /// The name of the device.
+    pub display_name: String,
+    /// Seconds until it expires.
+    pub expires_in: Option<i64>,
+    /// Whether the caller vouches that the user's phone or address is proven.
+    pub verified: bool,
+    /// Where the browser goes after a page.
+    pub redirect_to: Option<String>,
+    /// The text of the message.
+    pub custom_message: Option<String>,
+}
+
+/// A registration, and what its caller may see.
+#[derive(Debug)]
+pub struct RegistrationView {
+    /// The registration.
+    pub registration: Registration,
+    /// Its factor, unless it is offered no more.
+    pub factor: Option<&'static Description>,
+    /// What is shown while it is pending.
+    pub shown: Shown,
+}
+
+impl Decide for CreateRegistration {
+    type Answer = RegistrationView;
+    const ACTION: Action = Action::CreateRegistration;
+
+    fn reads(&self, core: &Core, user: &User) -> Reads {
+        let factor = core.catalogue.factor(self.factor_id);
+        Reads {
+            destination: factor.and_then(|factor| destination(factor.description(), user)),
+            finished: None,
+        }
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<RegistrationView, Refusal> {
+        if !draft.user.profile.is_active() {
+            return Err(Refusal::NotActive);
+        }
+        let (factor, expires_in) = self.check(draft)?;
+        let description = factor.description();
+        let destination = destination(description, draft.user);
+        let mut registration = Registration {
+            id: super::ids::draw_uuid(draft.rng),
+            device: draft.draw_device_number(),
+            factor_id: self.factor_id,
+            display_name: self.display_name.clone(),
+            created_at: draft.now,
+            expires_at: draft.now.plus(expires_in),
+            status: Status::Pending,
+            ending: None,
+            destination,
+            guesses: 0,
+            redirect_to: self.redirect_to.clone(),
+            data: Data::default(),
+        };
+        let issued = if self.verified {
+            Issued::default()
+        } else {
+            self.start(draft, factor, &registration)?
+        };
+        draft.end_registrations(Ending::Superseded, |older| {
+            older.factor_id == registration.factor_id
+        });
+        if self.verified {
+            registration.finish(None);
+            let device = registration.device(draft.now, Data::default());
+            draft.user.mfa.devices.push(device);
+            let finished = Finished::Registration(registration.clone());
+            draft.effects.finished.push(finished);
+        } else {
+            registration.data = issued.data;
+            draft.user.mfa.registrations.push(registration.clone());
+            draft.effects.messages.extend(issued.message);
+        }
+        draft.record(
+            Some(DeviceId::Device(registration.device)),
+            Self::ACTION,
+            None,
+        );
+        Ok(RegistrationView {
+            registration,
+            factor: Some(description),
+            shown: issued.shown,
+        })
+    }
+}
+
+impl CreateRegistration {
+    /// Checks the values, and gives the factor and the seconds until the registration expires.
+    fn check(&self, draft: &Draft<'_>) -> Result<(&'static dyn Factor, i64), Refusal> {
+        let (core, user) = (draft.core, &*draft.user);
+        let mut values = Values::default();
+        let expires_in = values.expires_in(self.expires_in, &core.rules);
+        values.display_name(&self.display_name);
+        values.redirect_to(self.redirect_to.as_deref(), &core.redirects);
+        let factor = core.catalogue.factor(self.factor_id);
+        let enrolled = user
+            .mfa
+            .devices
+            .iter()
+            .filter(|device| device.factor_id == self.factor_id)
+            .count();
+        let Some(factor) = factor.filter(|factor| enrolled < factor.description().devices) else {
+            values.require("factor_id", false);
+            values.check()?;
+            return Err(Refusal::invalid("factor_id"));
+        };
+        let description = factor.description();
+        if let Some(field) = description.channel.map(destination_field) {
+            values.require(field, destination(description, user).is_some());
+        }
+        values.require("verified", !self.verified || description.channel.is_some());
+        if description.channel == Some(Channel::Sms) {
+            values.custom_message(self.custom_message.as_deref(), expires_in);
+        }
+        values.check()?;
+        Ok((factor, expires_in))
+    }
+
+    /// Asks the factor to start, and counts the message that it sends.
+    fn start(
+        &self,
+        draft: &mut Draft<'_>,
+        factor: &dyn Factor,
+        registration: &Registration,
+    ) -> Result<Issued, Refusal> {
+        let issued = factor.enrol(&mut Ceremony {
+            core: draft.core,
+            now: draft.now,
+            rng: &mut *draft.rng,
+            user: draft.user.id,
+            profile: &draft.user.profile,
+            id: registration.id,
+            device: registration.device,
+            destination: registration.destination.as_deref(),
+            expires_at: registration.expires_at,
+            custom_message: self.custom_message.as_deref(),
+        })?;
+        if issued.message.is_some() {
+            draft
+                .history
+                .admit_registration(registration.id, draft.now, &draft.core.rules)
+                .map_err(|enough| Refusal::TooManyMessages(enough.0))?;
+        }
+        Ok(issued)
+    }
+}
+
+/// verify_user_registration.
+#[derive(Debug)]
+pub struct ConfirmRegistration {
+    /// The registration.
+    pub id: Uuid,
+    /// The code, if one was sent.
+    pub code: Option<Code>,
+}
+
+impl Decide for ConfirmRegistration {
+    type Answer = Registration;
+    const ACTION: Action = Action::ConfirmRegistration;
+
+    fn reads(&self, _: &Core, user: &User) -> Reads {
+        let pending = user
+            .mfa
+            .registrations
+            .iter()
+            .find(|registration| registration.id == self.id);
+        Reads {
+            destination: pending.and_then(|pending| pending.destination.clone()),
+            finished: Some(self.id),
+        }
+    }
+
+    fn decide(&self, draft: &mut Draft<'_>) -> Result<Registration, Refusal> {
+        let registration = find(draft.user, &draft.effects.finished, draft.finished, self.id)
+            .ok_or(Refusal::NotFound)?
+            .clone();
+        let answer = self.confirm(draft, &registration);
+        let refused = answer.as_ref().err().map(Refusal::reason);
+        draft.record(
+            Some(DeviceId::Device(registration.device)),
+            Self::ACTION,
+            refused,
+        );
+        answer
+    }
+}
+
+impl ConfirmRegistration {
+    fn confirm(
+        &self,
+        draft: &mut Draft<'_>,
+        registration: &Registration,
+    ) -> Result<Registration, Refusal> {
+        if !draft.user.profile.is_active() {
+            return Err(Refusal::NotActive);
+        }
+        let factor = draft
+            .core
+            .catalogue
+            .factor(registration.factor_id)
+            .ok_or(Refusal::Disabled)?;
+        let codes = factor.description().codes;
+        if codes == Codes::None {
+            return Err(Refusal::NotByCode);
+        }
+        let code = self.code.as_ref().ok_or(Refusal::NoCode)?;
+        if matches!(codes, Codes::Digits(_)) {
+            draft.user.mfa.throttle.delay(draft.now).pass()?;
+        }
+        if registration.status != Status::Pending {
+            return Err(Refusal::Unauthorized(ended_reason(registration.ending)));
+        }
+        let verdict = factor.confirm(
+            &mut Ceremony {
+                core: draft.core,
+                now: draft.now,
+                rng: &mut *draft.rng,
+                user: draft.user.id,
+                profile: &draft.user.profile,
+                id: registration.id,
+                device: registration.device,
+                destination: registration.destination.as_deref(),
+                expires_at: registration.expires_at,
+                custom_message: None,
+            },
+            registration,
+            code,
+        )?;
+        match verdict {
+            Verdict::Accepted(data) => Ok(accept(draft, registration, data, code)),
+            Verdict::Wrong(reason) => Err(refuse(draft, registration.id, reason)),
+        }
+    }
+}
+
+/// The registration becomes a device, and the code counts as used.
+fn accept(
+    draft: &mut Draft<'_>,
+    registration: &Registration,
+    data: Data,
+    code: &Code,
+) -> Registration {
+    let mut device = registration.device(draft.now, data);
+    device.last_code = remembered(
+        draft.core,
+        draft.user.id,
+        device.number,
+        device.factor_id,
+        code,
+    );
+    draft.user.mfa.devices.push(device);
+    draft.user.mfa.throttle.clear();
+    draft.history.confirm_registration(registration.id);
+
+    let mut accepted = registration.clone();
+    accepted.finish(None);
+    draft
+        .user
+        .mfa
+        .registrations
+        .retain(|pending| pending.id != registration.id);
+    draft
+        .effects
+        .finished
+        .push(Finished::Registration(accepted.clone()));
+    accepted
+}
+
+/// A wrong code counts for the user and, at the fifth, ends the registration.
+fn refuse(draft: &mut Draft<'_>, id: Uuid, reason: Reason) -> Refusal {
+    let (now, rules) = (draft.now, &draft.core.rules);
+    draft.user.mfa.throttle.fail(now, rules);
+    for pending in draft
+        .user
+        .mfa
+        .registrations
+        .iter_mut()
+        .filter(|pending| pending.id == id)
+    {
+        pending.guesses += 1;
+    }
+    let most = rules.guesses_per_verification;
+    draft.end_registrations(Ending::TooManyGuesses, |pending| pending.guesses >= most);
+    Refusal::Unauthorized(reason)
+}
+
+impl Registration {
+    /// The device that the registration becomes.
+    fn device(&self, now: Timestamp, data: Data) -> Device {
+        Device {
+            number: self.device,
+            factor_id: self.factor_id,
+            display_name: self.display_name.clone(),
+            created_at: now,
+            destination: self.destination.clone(),
+            throttle: super::throttle::Throttle::default(),
+            last_code: None,
+            data,
+        }
+    }
+}
+
+/// get_user_registration: how a registration stands at `now`, and what is shown of it while it is pending. `finished`
+/// is the finished one with this id, if there is one.
+///
+/// # Errors
+/// [`Fault`] if what is stored of it cannot be used.
+pub fn view(
+    core: &Core,
+    user: &User,
+    finished: Option<&Finished>,
+    id: Uuid,
+    now: Timestamp,
+) -> Result<Option<RegistrationView>, Fault> {
+    let Some(mut registration) = find(user, &[], finished, id).cloned() else {
+        return Ok(None);
+    };
+    let factor = core.catalogue.factor(registration.factor_id);
+    if registration.status == Status::Pending && registration.expires_at <= now {
+        registration.finish(Some(Ending::Expired));
+    }
+    let shown = match factor {
+        Some(factor) if registration.status == Status::Pending => {
+            factor.show(core, user.id, &user.profile, &registration)?
+        }
+        _ => Shown::default(),
+    };
+    Ok(Some(RegistrationView {
+        registration,
+        factor: factor.map(Factor::description),
+        shown,
+    }))
+}
+
+/// What get_auth_factors lists: the factors that this user may still enrol.
+pub fn enrollable(core: &Core, user: &User) -> impl Iterator<Item = (i64, &'static Description)> {
+    core.catalogue.offered().filter(|(id, description)| {
+        user.mfa
+            .devices
+            .iter()
+            .filter(|device| device.factor_id == *id)
+            .count()
+            < description.devices
+    })
+}
+
+/// Where messages of the factor go for this user.
+fn destination(description: &Description, user: &User) -> Option<String> {
+    match destination_field(description.channel?) {
+        "phone" => user.profile.phone.clone(),
+        _ => user.profile.email.clone(),
+    }
+    .filter(|destination| !destination.is_empty())
+}
+
+const fn destination_field(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Sms | Channel::Voice => "phone",
+        Channel::Email | Channel::Push => "email",
+    }
+}
+
+fn find<'a>(
+    user: &'a User,
+    just_finished: &'a [Finished],
+    finished: Option<&'a Finished>,
+    id: Uuid,
+) -> Option<&'a Registration> {
+    let ended = just_finished
+        .iter()
+        .chain(finished)
+        .find_map(|finished| match finished {
+            Finished::Registration(registration) if registration.id == id => Some(registration),
+            _ => None,
+        });
+    user.mfa
+        .registrations
+        .iter()
+        .find(|registration| registration.id == id)
+        .or(ended)
+}

@@ -1,0 +1,148 @@
+//! One running node: the store opened, the service and access over it, and the work that goes on beside the requests.
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::clock::{Clock, SystemClock};
+use crate::crypto::keys::{Keys, MasterKey};
+use crate::delivery::dispatcher::{self, Sender};
+use crate::delivery::message::Channel;
+use crate::factor::catalogue::Catalogue;
+use crate::mfa::Core;
+use crate::mfa::redirect::RedirectPolicy;
+use crate::mfa::rules::Rules;
+use crate::service::access::Access;
+use crate::service::rate_limit::RateLimiter;
+use crate::service::{Service, cleaner};
+use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::{Store, StoreError};
+
+/// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
+/// lets a developer do would be the end of a production's promises.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `factord dev`.
+    Dev,
+    /// `factord serve`.
+    Serve,
+    /// An administrative command, on either; a new directory becomes one for `serve`.
+    Administration,
+}
+
+/// What a node decides by.
+#[derive(Debug)]
+pub struct Policy {
+    /// The numbers of the rules.
+    pub rules: Rules,
+    /// What messages and authenticator apps call the service.
+    pub service_name: String,
+    /// Where a `redirect_to` may point.
+    pub redirects: RedirectPolicy,
+    /// The ways by which messages can be sent.
+    pub channels: Vec<Channel>,
+    /// Requests that one credential may make in an hour.
+    pub rate_limit: Option<u32>,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            rules: Rules::default(),
+            service_name: "factord".to_owned(),
+            redirects: RedirectPolicy::Origins(Vec::new()),
+            channels: Vec::new(),
+            rate_limit: None,
+        }
+    }
+}
+
+/// A data directory that is open.
+pub struct Node {
+    /// The operations on users and their factors.
+    pub service: Service,
+    /// Access by bearer tokens.
+    pub access: Arc<Access>,
+    /// The clock of the decisions.
+    pub clock: Arc<dyn Clock>,
+    /// The store beneath both.
+    pub store: Arc<dyn Store>,
+}
+
+/// A data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// The database cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// The database cannot be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The directory belongs to the other way of running.
+    #[error("{directory} holds the data of `factord {used}`, which `factord {wanted}` must not touch: give it a directory of its own")]
+    OtherMode {
+        /// The directory.
+        directory: String,
+        /// What it was used for.
+        used: String,
+        /// What it was to be used for.
+        wanted: &'static str,
+    },
+}
+
+impl Node {
+    /// Opens the data in `directory`, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`NodeError`] if the data cannot be opened with this key, or belongs to another mode.
+    pub async fn open(directory: &Path, key: &MasterKey, mode: Mode, policy: Policy) -> Result<Self, NodeError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let core = Arc::new(Core {
+            rules: policy.rules,
+            keys: Keys::derive(key),
+            catalogue: Catalogue::standard().sending_by(&policy.channels),
+            service_name: policy.service_name,
+            redirects: policy.redirects,
+        });
+        let store: Arc<dyn Store> =
+            Arc::new(SqliteStore::open(directory, Arc::clone(&core), Arc::clone(&clock))?);
+        claim(&*store, directory, mode).await?;
+        if let Some(offset) = store.setting(CLOCK_OFFSET).await?.and_then(|text| text.parse().ok()) {
+            clock.set_offset(offset);
+        }
+        let access = Arc::new(Access::new(Arc::clone(&store), RateLimiter::new(policy.rate_limit)));
+        Ok(Self { service: Service::new(core, Arc::clone(&store)), access, clock, store })
+    }
+
+    /// Sends messages by `sender` and cleans up, until `shutdown`.
+    pub async fn work(&self, sender: Arc<dyn Sender>, shutdown: impl Future<Output = ()>) {
+        let (stop, stopped) = watch::channel(());
+        let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(dispatcher::run(Arc::clone(&self.store), sender, ended(stopped.clone())));
+        tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
+        shutdown.await;
+        drop(stop);
+        while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Takes the directory for a mode, or finds that it was taken for the other.
+async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), NodeError> {
+    let wanted = match mode {
+        Mode::Dev => "dev",
+        Mode::Serve | Mode::Administration => "serve",
+    };
+    match store.setting(MODE).await? {
+        None => Ok(store.set_setting(MODE, wanted.to_owned()).await?),
+        Some(used) if used == wanted || mode == Mode::Administration => Ok(()),
+        Some(used) => Err(NodeError::OtherMode { directory: directory.display().to_string(), used, wanted }),
+    }
+}
+
+const MODE: &str = "mode";
+/// The setting that keeps the seconds by which the service's clock is ahead.
+pub const CLOCK_OFFSET: &str = "clock_offset";
