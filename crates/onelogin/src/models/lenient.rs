@@ -93,6 +93,13 @@ pub(crate) fn object_or_none<'de, T: DeserializeOwned, D: Deserializer<'de>>(
     Ok(value.and_then(|value| serde_json::from_value(value).ok()))
 }
 
+/// As [`object_or_none`], with the default for what is absent.
+pub(crate) fn object_or_default<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(object_or_none(deserializer)?.unwrap_or_default())
+}
+
 impl Lenient for i64 {
     const EXPECTED: &'static str = "an integer or a decimal string";
 
