@@ -132,3 +132,8 @@ pub use client::{
     MultiFactorAuthenticationApi, OAuth2Api, Page, Result, UserQuery, UserStream, UsersApi, Wait,
 };
 pub use secrecy;
+
+/// The README's code, compiled like the rest.
+#[cfg(all(doctest, feature = "client"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
