@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
@@ -13,6 +14,7 @@ pub mod factor;
 pub mod http;
 pub mod mfa;
 pub mod net;
+pub mod node;
 pub mod service;
 pub mod store;
 pub mod telemetry;

@@ -951,6 +951,7 @@ fn message(now: Timestamp, code: &str) -> Message {
         body: format!("{code} is your code"),
         code: Some(code.to_owned()),
         link: None,
+        about: None,
         expires_at: now.plus(120),
     }
 }

@@ -7,7 +7,8 @@ use std::{fmt, marker::PhantomData};
 
 use secrecy::SecretString;
 use serde::de::{
-    Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
+    Deserialize, DeserializeOwned, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess,
+    Unexpected, Visitor,
 };
 use serde_json::{Map, Value};
 
@@ -82,6 +83,21 @@ pub(crate) fn map<'de, D: Deserializer<'de>>(
             &"an object",
         )),
     }
+}
+
+/// Reads an object of a response that is of use only in its known shape. Anything else counts as absent, and is not quoted.
+pub(crate) fn object_or_none<'de, T: DeserializeOwned, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?.filter(Value::is_object);
+    Ok(value.and_then(|value| serde_json::from_value(value).ok()))
+}
+
+/// As [`object_or_none`], with the default for what is absent.
+pub(crate) fn object_or_default<'de, T: DeserializeOwned + Default, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Ok(object_or_none(deserializer)?.unwrap_or_default())
 }
 
 impl Lenient for i64 {

@@ -20,7 +20,7 @@ mod token;
 mod user;
 mod verification;
 
-pub use device::{AuthFactor, Device};
+pub use device::{AuthFactor, Device, FactorKind};
 pub use error::ErrorBody;
 pub use id::{DeviceId, FactorId, RegistrationId, UserId, VerificationId};
 pub use oauth::{AccessToken, RateLimit, RateLimitResponse, RevokeRequest, TokenRequest};

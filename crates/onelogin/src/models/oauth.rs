@@ -198,6 +198,6 @@ pub struct RateLimitResponse {
     #[serde(default)]
     pub status: StatusBody,
     /// The limit.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "lenient::object_or_default")]
     pub data: RateLimit,
 }

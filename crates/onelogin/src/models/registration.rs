@@ -181,7 +181,11 @@ pub struct Registration {
     )]
     pub expires_at: Option<Time>,
     /// What the user must be shown to go on, while it is pending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub factor_data: Option<FactorData>,
     /// Why it was rejected: `expired` …
     #[serde(

@@ -244,7 +244,11 @@ pub struct DeviceVerification {
     )]
     pub redirect_to: Option<String>,
     /// What the user must be shown to go on: never the device's secret.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "lenient::object_or_none",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub factor_data: Option<FactorData>,
 }
 
@@ -333,5 +337,23 @@ impl VerificationResult {
             message: Some(message),
             error: Some(error),
         }
+    }
+
+    /// Whether the code was accepted: the body says so at least once, and nowhere the contrary.
+    pub fn is_accepted(&self) -> bool {
+        let nested = self.status.as_ref();
+        let kinds = [
+            self.kind.as_deref(),
+            nested.map(|status| status.kind.as_str()),
+        ]
+        .map(Option::unwrap_or_default);
+        let codes =
+            [self.code, nested.map(|status| i64::from(status.code))].map(Option::unwrap_or_default);
+        let failed = self.error == Some(true) || nested.is_some_and(|status| status.error);
+        let accepting = |kind: &&str| matches!(*kind, "success" | "accepted");
+        !failed
+            && kinds.iter().any(accepting)
+            && kinds.iter().all(|kind| kind.is_empty() || accepting(kind))
+            && codes.iter().all(|code| matches!(code, 0 | 200))
     }
 }

@@ -1,0 +1,34 @@
+//! Checks a code that a user has already, without a verification's id.
+//!
+//! `cargo run -p onelogin --example verify_otp -- USER_ID CODE`,
+//! with `ONELOGIN_HOST`, `ONELOGIN_CLIENT_ID` and `ONELOGIN_CLIENT_SECRET` set.
+
+#![expect(clippy::print_stdout, reason = "an example prints what it gets")]
+
+use std::{env, error::Error};
+
+use onelogin::{
+    ApiClient, Configuration, MultiFactorAuthenticationApi,
+    models::{CreateDeviceVerificationRequest, UserId},
+};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = env::args().skip(1);
+    let mut argument = |name: &str| {
+        arguments
+            .next()
+            .ok_or_else(|| format!("which {name}? usage: USER_ID CODE"))
+    };
+    let user_id: UserId = argument("USER_ID")?.parse()?;
+    let request = CreateDeviceVerificationRequest::with_otp(argument("CODE")?);
+    let client = ApiClient::new(Configuration::from_env()?)?;
+    let api = MultiFactorAuthenticationApi::new(&client);
+    match api.verify_otp(user_id, &request).await {
+        Ok(result) if result.is_accepted() => println!("accepted"),
+        Ok(_) => println!("not accepted"),
+        Err(error) if error.is_wrong_code() => println!("the code is wrong"),
+        Err(error) => return Err(error.into()),
+    }
+    Ok(())
+}
