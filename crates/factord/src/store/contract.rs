@@ -645,19 +645,16 @@ async fn a_working_store_answers_a_ping(world: &World) {
 pub(super) struct World {
     pub store: Arc<dyn Store>,
     pub clock: Arc<ManualClock>,
-    pub core: Arc<Core>,
     /// Where the files are, until the test ends.
     pub folder: TempDir,
 }
 
 impl World {
     pub fn on_sqlite() -> Self {
-        Self::of(|core, clock, folder| {
-            Arc::new(SqliteStore::open(&folder.join("factord.db"), core, clock).unwrap())
-        })
+        Self::of(|core, clock, folder| Arc::new(SqliteStore::open(folder, core, clock).unwrap()))
     }
 
-    fn in_memory() -> Self {
+    pub fn in_memory() -> Self {
         Self::of(|core, clock, _| Arc::new(MemoryStore::new(core, clock)))
     }
 
@@ -667,13 +664,8 @@ impl World {
         let (core, clock) = (core(1), Arc::new(ManualClock::at(START)));
         let folder = TempDir::new().unwrap();
         Self {
-            store: store(
-                Arc::clone(&core),
-                Arc::clone(&clock) as Arc<dyn Clock>,
-                folder.path(),
-            ),
+            store: store(core, Arc::clone(&clock) as Arc<dyn Clock>, folder.path()),
             clock,
-            core,
             folder,
         }
     }

@@ -8,6 +8,8 @@ mod filter;
 mod messages;
 mod open;
 mod readers;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod users;
 mod writer;
@@ -48,40 +50,28 @@ pub struct SqliteStore {
 }
 
 impl SqliteStore {
-    /// Opens the database file at `path`; the file and its folder are made, for their owner alone, if they are not
-    /// there.
+    /// Opens the database in `folder`; it and the folder are made, for their owner alone, if they are not there.
     ///
     /// # Errors
-    /// [`OpenError`]; nothing was changed then, unless a migration had been committed.
-    pub fn open(path: &Path, core: Arc<Core>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        let signals = Signals::default();
-        let surroundings = Surroundings {
-            core,
-            clock,
-            rng: Box::new(clock::system_rng()),
-            signals,
-            fatal: Box::new(stop_the_process),
-            commit: Box::new(writer::commit),
-        };
-        Self::open_in(path, surroundings)
+    /// [`OpenError`]; nothing was changed then.
+    pub fn open(folder: &Path, core: Arc<Core>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        Self::open_in(folder, Surroundings::of(core, clock))
     }
 
-    fn open_in(path: &Path, mut surroundings: Surroundings) -> Result<Self, OpenError> {
-        let conn = open::writer(path, &surroundings.core.keys, &mut *surroundings.rng)?;
+    fn open_in(folder: &Path, mut surroundings: Surroundings) -> Result<Self, OpenError> {
+        let path = folder.join(FILE);
+        let conn = open::writer(&path, &surroundings.core.keys, &mut *surroundings.rng)?;
         let (core, clock) = (
             Arc::clone(&surroundings.core),
             Arc::clone(&surroundings.clock),
         );
         let signals = surroundings.signals.clone();
-        let writer = Writer::start(conn, surroundings).map_err(|source| OpenError::Create {
-            path: path.to_owned(),
-            source,
-        })?;
+        let writer = Writer::start(conn, surroundings).map_err(OpenError::Thread)?;
         Ok(Self {
             core,
             clock,
             signals,
-            readers: Arc::new(Readers::of(path.to_owned())),
+            readers: Arc::new(Readers::of(path)),
             writer,
         })
     }
@@ -274,6 +264,19 @@ where
     }
 }
 
+impl Surroundings {
+    fn of(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            core,
+            clock,
+            rng: Box::new(clock::system_rng()),
+            signals: Signals::default(),
+            fatal: Box::new(stop_the_process),
+            commit: Box::new(writer::commit),
+        }
+    }
+}
+
 /// What is on the disk is unknown: no answer can be true any more, so that the process must end and read it anew.
 fn stop_the_process(reason: &str) {
     tracing::error!(reason, "the database cannot say what it holds: stopping");
@@ -288,3 +291,6 @@ fn user_id(number: i64) -> Result<UserId, StoreError> {
 fn integer(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+/// The database's name within its folder.
+const FILE: &str = "factord.db";

@@ -22,6 +22,9 @@ pub enum OpenError {
         /// What the system says.
         source: std::io::Error,
     },
+    /// The thread that writes cannot be started.
+    #[error("cannot start a thread: {0}")]
+    Thread(std::io::Error),
     /// SQLite cannot open the file or bring its schema up to date.
     #[error("cannot open the database {path}: {source}")]
     Sqlite {
@@ -110,10 +113,7 @@ fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
 
 /// Makes the folder and an empty file for their owner alone; SQLite gives its other files the same permissions.
 fn create(path: &Path) -> std::io::Result<()> {
-    if let Some(folder) = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-    {
+    if let Some(folder) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
