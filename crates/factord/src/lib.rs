@@ -5,6 +5,7 @@
 
 pub mod audit;
 pub mod auth;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod crypto;
@@ -12,6 +13,7 @@ pub mod delivery;
 pub mod factor;
 pub mod mfa;
 pub mod net;
+pub mod node;
 pub mod service;
 pub mod store;
 pub mod telemetry;

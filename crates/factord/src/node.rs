@@ -82,7 +82,9 @@ pub enum NodeError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The directory belongs to the other way of running.
-    #[error("{directory} holds the data of `factord {used}`, which `factord {wanted}` must not touch: give it a directory of its own")]
+    #[error(
+        "{directory} holds the data of `factord {used}`, which `factord {wanted}` must not touch: give it a directory of its own"
+    )]
     OtherMode {
         /// The directory.
         directory: String,
@@ -98,7 +100,12 @@ impl Node {
     ///
     /// # Errors
     /// [`NodeError`] if the data cannot be opened with this key, or belongs to another mode.
-    pub async fn open(directory: &Path, key: &MasterKey, mode: Mode, policy: Policy) -> Result<Self, NodeError> {
+    pub async fn open(
+        directory: &Path,
+        key: &MasterKey,
+        mode: Mode,
+        policy: Policy,
+    ) -> Result<Self, NodeError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let core = Arc::new(Core {
             rules: policy.rules,
@@ -107,14 +114,29 @@ impl Node {
             service_name: policy.service_name,
             redirects: policy.redirects,
         });
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(directory, Arc::clone(&core), Arc::clone(&clock))?);
+        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
+            &directory.join(DATABASE),
+            Arc::clone(&core),
+            Arc::clone(&clock),
+        )?);
         claim(&*store, directory, mode).await?;
-        if let Some(offset) = store.setting(CLOCK_OFFSET).await?.and_then(|text| text.parse().ok()) {
+        if let Some(offset) = store
+            .setting(CLOCK_OFFSET)
+            .await?
+            .and_then(|text| text.parse().ok())
+        {
             clock.set_offset(offset);
         }
-        let access = Arc::new(Access::new(Arc::clone(&store), RateLimiter::new(policy.rate_limit)));
-        Ok(Self { service: Service::new(core, Arc::clone(&store)), access, clock, store })
+        let access = Arc::new(Access::new(
+            Arc::clone(&store),
+            RateLimiter::new(policy.rate_limit),
+        ));
+        Ok(Self {
+            service: Service::new(core, Arc::clone(&store)),
+            access,
+            clock,
+            store,
+        })
     }
 
     /// Sends messages by `sender` and cleans up, until `shutdown`.
@@ -122,7 +144,11 @@ impl Node {
         let (stop, stopped) = watch::channel(());
         let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
         let mut tasks = JoinSet::new();
-        tasks.spawn(dispatcher::run(Arc::clone(&self.store), sender, ended(stopped.clone())));
+        tasks.spawn(dispatcher::run(
+            Arc::clone(&self.store),
+            sender,
+            ended(stopped.clone()),
+        ));
         tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
         shutdown.await;
         drop(stop);
@@ -139,10 +165,16 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
     match store.setting(MODE).await? {
         None => Ok(store.set_setting(MODE, wanted.to_owned()).await?),
         Some(used) if used == wanted || mode == Mode::Administration => Ok(()),
-        Some(used) => Err(NodeError::OtherMode { directory: directory.display().to_string(), used, wanted }),
+        Some(used) => Err(NodeError::OtherMode {
+            directory: directory.display().to_string(),
+            used,
+            wanted,
+        }),
     }
 }
 
+/// The database in the data directory.
+const DATABASE: &str = "factord.db";
 const MODE: &str = "mode";
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";

@@ -30,17 +30,36 @@ pub enum Audit {
 impl Audit {
     /// Does it.
     pub async fn run(self) -> anyhow::Result<()> {
-        let Self::List { user, limit, before, data } = self;
+        let Self::List {
+            user,
+            limit,
+            before,
+            data,
+        } = self;
         let node = data.open().await?;
         let user = match user {
             Some(text) => Some(find_user(&node, &text).await?),
             None => None,
         };
         let limit = usize::try_from(limit)?;
-        let events = node.store.events(EventFilter { user, before, since: None, limit }).await?;
+        let events = node
+            .store
+            .events(EventFilter {
+                user,
+                before,
+                since: None,
+                limit,
+            })
+            .await?;
         let records: Vec<_> = events.iter().map(Listed::of).collect();
         let rows: Vec<_> = records.iter().map(Listed::row).collect();
-        data.output.list(&records, &["ID", "AT", "USER", "DEVICE", "ACTION", "OUTCOME", "REASON", "COUNT"], &rows)
+        data.output.list(
+            &records,
+            &[
+                "ID", "AT", "USER", "DEVICE", "ACTION", "OUTCOME", "REASON", "COUNT",
+            ],
+            &rows,
+        )
     }
 }
 

@@ -17,7 +17,9 @@ use crate::store::StoreError;
 #[derive(Debug, Subcommand)]
 pub enum Credential {
     /// Create a credential, and print its secret this once
-    #[command(after_help = "Example:\n  factord credential create --id login-page --scope 'Verify MFA'")]
+    #[command(
+        after_help = "Example:\n  factord credential create --id login-page --scope 'Verify MFA'"
+    )]
     Create {
         /// What it may do: Authentication Only, Read Users, Manage Users, Read All, Manage All or Verify MFA
         #[arg(long)]
@@ -58,23 +60,39 @@ impl Credential {
 
 async fn create(data: &Data, scope: Scope, id: Option<String>) -> anyhow::Result<()> {
     let node = data.open().await?;
-    let id = id.unwrap_or_else(|| tokens::generate(&mut clock::system_rng()).expose_secret().to_owned());
+    let id = id.unwrap_or_else(|| {
+        tokens::generate(&mut clock::system_rng())
+            .expose_secret()
+            .to_owned()
+    });
     let secret = tokens::generate(&mut clock::system_rng());
     keep(&node, &id, &secret, scope).await?;
     let secret = secret.expose_secret();
     data.output.one(
-        &Created { client_id: &id, client_secret: secret, scope: scope.as_str() },
+        &Created {
+            client_id: &id,
+            client_secret: secret,
+            scope: scope.as_str(),
+        },
         &[
             ("client id", id.clone()),
             ("client secret", secret.to_owned()),
             ("scope", scope.to_string()),
-            ("", "The secret is not kept, and cannot be shown again.".to_owned()),
+            (
+                "",
+                "The secret is not kept, and cannot be shown again.".to_owned(),
+            ),
         ],
     )
 }
 
 /// Keeps a credential.
-pub async fn keep(node: &Node, id: &str, secret: &SecretString, scope: Scope) -> anyhow::Result<()> {
+pub async fn keep(
+    node: &Node,
+    id: &str,
+    secret: &SecretString,
+    scope: Scope,
+) -> anyhow::Result<()> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     anyhow::ensure!(
         (1..=64).contains(&id.len()) && id.bytes().all(plain),
@@ -88,7 +106,9 @@ pub async fn keep(node: &Node, id: &str, secret: &SecretString, scope: Scope) ->
         revoked_at: None,
     };
     match node.store.insert_credential(credential).await {
-        Err(StoreError::Conflict(_)) => anyhow::bail!("there is a credential {id} already: choose another --id"),
+        Err(StoreError::Conflict(_)) => {
+            anyhow::bail!("there is a credential {id} already: choose another --id")
+        }
         result => Ok(result?),
     }
 }
@@ -100,19 +120,35 @@ async fn list(data: &Data) -> anyhow::Result<()> {
         .iter()
         .map(|it| {
             let revoked = it.revoked_at.clone().unwrap_or_default();
-            vec![it.client_id.to_owned(), it.scope.to_owned(), it.created_at.clone(), revoked]
+            vec![
+                it.client_id.to_owned(),
+                it.scope.to_owned(),
+                it.created_at.clone(),
+                revoked,
+            ]
         })
         .collect();
-    data.output.list(&records, &["CLIENT ID", "SCOPE", "CREATED", "REVOKED"], &rows)
+    data.output.list(
+        &records,
+        &["CLIENT ID", "SCOPE", "CREATED", "REVOKED"],
+        &rows,
+    )
 }
 
 async fn revoke(data: &Data, id: String, yes: bool) -> anyhow::Result<()> {
     let node = data.open().await?;
     let credential = node.store.credential(id.clone()).await?;
-    anyhow::ensure!(credential.is_some(), "there is no credential {id}: `factord credential list` shows them");
+    anyhow::ensure!(
+        credential.is_some(),
+        "there is no credential {id}: `factord credential list` shows them"
+    );
     confirm(&format!("revoke {id}, and every token it has"), yes)?;
     let revoked = node.store.revoke_credential(id.clone()).await?;
-    note(&if revoked { format!("{id} is revoked") } else { format!("{id} was revoked before") });
+    note(&if revoked {
+        format!("{id} is revoked")
+    } else {
+        format!("{id} was revoked before")
+    });
     Ok(())
 }
 

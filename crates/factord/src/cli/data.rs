@@ -18,8 +18,8 @@ pub struct Data {
     #[arg(long, value_name = "FILE", env = "FACTORD_CONFIG")]
     config: Option<PathBuf>,
     /// The data directory [default: as configured, else factord-data]
-    #[arg(long, value_name = "DIR")]
-    data: Option<PathBuf>,
+    #[arg(long = "data", value_name = "DIR")]
+    directory: Option<PathBuf>,
     /// The file with the sealing key [default: as configured, else the data directory's own]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -32,7 +32,13 @@ impl Data {
     /// Opens the data, also while a server runs on it.
     pub async fn open(&self) -> anyhow::Result<Node> {
         let storage = self.storage()?;
-        let node = Node::open(&storage.data, &storage.sealing_key, Mode::Administration, Policy::default()).await;
+        let node = Node::open(
+            &storage.data,
+            &storage.sealing_key,
+            Mode::Administration,
+            Policy::default(),
+        )
+        .await;
         node.context("the data cannot be opened")
     }
 
@@ -44,24 +50,52 @@ impl Data {
 
     /// A data directory of `factord dev` has its key inside: it is taken where nothing else is said.
     fn sources(&self) -> Sources {
-        let mut sources = sources(self.config.as_deref(), &[("data", "--data", self.data.as_deref())]);
-        let own = self.data.as_deref().unwrap_or(Path::new(DEFAULT_DATA)).join(DEV_KEY_FILE);
+        let mut sources = sources(
+            self.config.as_deref(),
+            &[("data", "--data", self.directory.as_deref())],
+        );
+        let own = self
+            .directory
+            .as_deref()
+            .unwrap_or(Path::new(DEFAULT_DATA))
+            .join(DEV_KEY_FILE);
         let configured = self.config.is_some()
-            || sources.environment.iter().any(|(name, _)| name.starts_with("FACTORD_SEALING_KEY"));
-        let key = self.key.clone().or_else(|| (!configured && own.exists()).then_some(own));
-        sources.flags.extend(key.map(|key| flag("sealing_key_file", "--key", &key)));
+            || sources
+                .environment
+                .iter()
+                .any(|(name, _)| name.starts_with("FACTORD_SEALING_KEY"));
+        let key = self
+            .key
+            .clone()
+            .or_else(|| (!configured && own.exists()).then_some(own));
+        sources
+            .flags
+            .extend(key.map(|key| flag("sealing_key_file", "--key", &key)));
         sources
     }
 }
 
 /// What a configuration is read from: a file, the environment, and flags.
-pub fn sources(file: Option<&Path>, flags: &[(&'static str, &'static str, Option<&Path>)]) -> Sources {
-    let given = flags.iter().filter_map(|(key, name, value)| Some(flag(key, name, (*value)?)));
-    Sources { file: file.map(Path::to_owned), environment: std::env::vars().collect(), flags: given.collect() }
+pub fn sources(
+    file: Option<&Path>,
+    flags: &[(&'static str, &'static str, Option<&Path>)],
+) -> Sources {
+    let given = flags
+        .iter()
+        .filter_map(|(key, name, value)| Some(flag(key, name, (*value)?)));
+    Sources {
+        file: file.map(Path::to_owned),
+        environment: std::env::vars().collect(),
+        flags: given.collect(),
+    }
 }
 
 fn flag(key: &'static str, name: &'static str, value: &Path) -> Flag {
-    Flag { key, name, value: value.display().to_string() }
+    Flag {
+        key,
+        name,
+        value: value.display().to_string(),
+    }
 }
 
 /// The user that a person means: an id, a username or an e-mail address.
@@ -71,14 +105,25 @@ pub async fn find_user(node: &Node, text: &str) -> anyhow::Result<UserId> {
     }
     for field in ["username", "email"] {
         let equal = vec![(field, text.to_owned())];
-        let page = node.store.users(UserFilter { equal, limit: 2, ..UserFilter::default() }).await?;
+        let page = node
+            .store
+            .users(UserFilter {
+                equal,
+                limit: 2,
+                ..UserFilter::default()
+            })
+            .await?;
         match page.users.as_slice() {
             [user] => return Ok(user.id),
             [] => {}
-            _ => anyhow::bail!("several users have the {field} {text}: name one by its id (`factord user list`)"),
+            _ => anyhow::bail!(
+                "several users have the {field} {text}: name one by its id (`factord user list`)"
+            ),
         }
     }
-    anyhow::bail!("no user is called {text}: name one by id, username or e-mail address (`factord user list`)")
+    anyhow::bail!(
+        "no user is called {text}: name one by id, username or e-mail address (`factord user list`)"
+    )
 }
 
 /// The data directory where none is named.

@@ -18,7 +18,12 @@ pub enum Output {
 
 impl Output {
     /// Prints a list: `records` as a JSON array, or one line for each of `rows` beneath `headings`.
-    pub fn list<T: Serialize>(self, records: &[T], headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
+    pub fn list<T: Serialize>(
+        self,
+        records: &[T],
+        headings: &[&str],
+        rows: &[Vec<String>],
+    ) -> anyhow::Result<()> {
         match self {
             Self::Json => json(&records),
             Self::Table => table(headings, rows),
@@ -56,10 +61,16 @@ fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
         }
     }
     let mut out = io::stdout().lock();
-    let headings: Vec<_> = headings.iter().map(|heading| (*heading).to_owned()).collect();
+    let headings: Vec<_> = headings
+        .iter()
+        .map(|heading| (*heading).to_owned())
+        .collect();
     for row in std::iter::once(&headings).chain(rows) {
-        let line: Vec<_> =
-            row.iter().zip(&widths).map(|(cell, width)| format!("{:width$}", printable(cell))).collect();
+        let line: Vec<_> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{:width$}", printable(cell)))
+            .collect();
         writeln!(out, "{}", line.join("  ").trim_end())?;
     }
     Ok(())
@@ -67,7 +78,15 @@ fn table(headings: &[&str], rows: &[Vec<String>]) -> anyhow::Result<()> {
 
 /// Without control characters, so that what a stranger named something cannot drive a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|character| if character.is_control() { '\u{fffd}' } else { character }).collect()
+    text.chars()
+        .map(|character| {
+            if character.is_control() {
+                '\u{fffd}'
+            } else {
+                character
+            }
+        })
+        .collect()
 }
 
 /// Prints an error and its causes, and gives the exit status for it.
@@ -91,7 +110,10 @@ pub fn confirm(question: &str, yes: bool) -> anyhow::Result<()> {
     if yes {
         return Ok(());
     }
-    anyhow::ensure!(io::stdin().is_terminal(), "{question}: say --yes to do it without being asked");
+    anyhow::ensure!(
+        io::stdin().is_terminal(),
+        "{question}: say --yes to do it without being asked"
+    );
     write!(io::stderr(), "{question}? Type yes to go on: ")?;
     let mut answer = String::new();
     io::stdin().read_line(&mut answer)?;

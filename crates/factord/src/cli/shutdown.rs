@@ -13,7 +13,10 @@ impl Shutdown {
     /// # Errors
     /// If the system does not let it.
     pub fn listen() -> std::io::Result<Self> {
-        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let (mut terminate, mut interrupt) = (
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+        );
         let (told, heard) = watch::channel(false);
         tokio::spawn(async move {
             tokio::select! {

@@ -15,7 +15,9 @@ use crate::store::{StoreError, UserFilter};
 #[derive(Debug, Subcommand)]
 pub enum User {
     /// Create a user
-    #[command(after_help = "Example:\n  factord user create --email ada@example.com --phone +14155550100")]
+    #[command(
+        after_help = "Example:\n  factord user create --email ada@example.com --phone +14155550100"
+    )]
     Create {
         #[command(flatten)]
         new: New,
@@ -81,11 +83,22 @@ impl User {
 
 async fn create(data: &Data, new: New) -> anyhow::Result<()> {
     let node = data.open().await?;
-    let New { username, email, phone } = new;
-    let profile = UpdateProfile { username, email, phone, ..UpdateProfile::default() };
+    let New {
+        username,
+        email,
+        phone,
+    } = new;
+    let profile = UpdateProfile {
+        username,
+        email,
+        phone,
+        ..UpdateProfile::default()
+    };
     let profile = profile.create(node.store.now()).map_err(explain)?;
     let user = match node.service.create_user(profile).await {
-        Err(Error::Store(StoreError::Conflict(field))) => anyhow::bail!("another user has this {field}"),
+        Err(Error::Store(StoreError::Conflict(field))) => {
+            anyhow::bail!("another user has this {field}")
+        }
         result => result?,
     };
     print(data.output, &user)
@@ -106,14 +119,44 @@ fn explain(refusal: Refusal) -> anyhow::Error {
     }
 }
 
-async fn list(data: &Data, after: Option<crate::mfa::ids::UserId>, limit: usize) -> anyhow::Result<()> {
+async fn list(
+    data: &Data,
+    after: Option<crate::mfa::ids::UserId>,
+    limit: usize,
+) -> anyhow::Result<()> {
     let node = data.open().await?;
-    let page = node.store.users(UserFilter { after, limit, ..UserFilter::default() }).await?;
+    let page = node
+        .store
+        .users(UserFilter {
+            after,
+            limit,
+            ..UserFilter::default()
+        })
+        .await?;
     let records: Vec<_> = page.users.iter().map(Shown::of).collect();
-    let rows: Vec<_> = records.iter().map(|record| record.fields().into_iter().map(|(_, value)| value).collect()).collect();
-    data.output.list(&records, &["ID", "USERNAME", "EMAIL", "PHONE", "STATE", "STATUS", "DEVICES", "CREATED"], &rows)?;
+    let rows: Vec<_> = records
+        .iter()
+        .map(|record| {
+            record
+                .fields()
+                .into_iter()
+                .map(|(_, value)| value)
+                .collect()
+        })
+        .collect();
+    data.output.list(
+        &records,
+        &[
+            "ID", "USERNAME", "EMAIL", "PHONE", "STATE", "STATUS", "DEVICES", "CREATED",
+        ],
+        &rows,
+    )?;
     if page.total > page.users.len() {
-        note(&format!("{} of {} users; more with --limit or --after", page.users.len(), page.total));
+        note(&format!(
+            "{} of {} users; more with --limit or --after",
+            page.users.len(),
+            page.total
+        ));
     }
     Ok(())
 }
@@ -128,7 +171,13 @@ async fn delete(data: &Data, text: &str, yes: bool) -> anyhow::Result<()> {
     let node = data.open().await?;
     let id = find_user(&node, text).await?;
     let user = node.service.user(id).await?;
-    confirm(&format!("delete user {id} ({}) and every device", user.profile.account_name(id)), yes)?;
+    confirm(
+        &format!(
+            "delete user {id} ({}) and every device",
+            user.profile.account_name(id)
+        ),
+        yes,
+    )?;
     node.service.decide(id, DeleteUser).await?;
     note(&format!("user {id} is deleted"));
     Ok(())

@@ -1,6 +1,12 @@
 //! What the service needs of a database, whichever it is. Every decision is atomic: nothing it reads changes before its
 //! commit, and what it answers is durable when the caller hears it.
 
+#[cfg(test)]
+mod contract;
+mod deciding;
+pub mod memory;
+pub mod sqlite;
+
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;

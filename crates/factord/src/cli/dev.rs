@@ -1,0 +1,289 @@
+//! `factord dev`: the service for developers, with nothing to configure. Messages go to an outbox, the clock can be
+//! moved, and nothing of it is meant to be reached from outside this machine.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Args;
+use secrecy::{ExposeSecret, SecretString};
+
+use super::credential;
+use super::data::{DEFAULT_DATA, DEV_KEY_FILE};
+use super::output::note;
+use super::shutdown::Shutdown;
+use super::web;
+use crate::auth::Credential;
+use crate::auth::scope::Scope;
+use crate::clock;
+use crate::config::{LogFormat, LogSettings};
+use crate::crypto::keys::MasterKey;
+use crate::crypto::tokens::{self, TokenHash};
+use crate::delivery::message::Channel;
+use crate::delivery::outbox::Outbox;
+use crate::mfa::profile::UpdateProfile;
+use crate::mfa::redirect::RedirectPolicy;
+use crate::net::{NetSettings, Server};
+use crate::node::{Mode, Node, Policy};
+use crate::store::UserFilter;
+use crate::telemetry::Telemetry;
+
+/// Run the service for developers.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  factord dev --seed-user ada@example.com")]
+pub struct Dev {
+    /// Where to listen
+    #[arg(long, default_value = "127.0.0.1:8080", value_name = "ADDRESS:PORT")]
+    listen: SocketAddr,
+    /// Where the data is kept, the sealing key and the generated credential too
+    #[arg(long, default_value = DEFAULT_DATA, value_name = "DIR")]
+    data: PathBuf,
+    /// The client id of the credential that may do everything [default: dev]
+    #[arg(long)]
+    client_id: Option<String>,
+    /// Its secret [default: generated once, and printed]
+    #[arg(long)]
+    client_secret: Option<SecretString>,
+    /// Another credential, of a smaller scope (may be given more than once)
+    #[arg(long, value_name = "ID:SECRET:SCOPE")]
+    credential: Vec<Extra>,
+    /// Create this user, unless there is one with this e-mail address
+    #[arg(long, value_name = "EMAIL")]
+    seed_user: Option<String>,
+    /// Listen on an address that others can reach: whoever can, reads every code
+    #[arg(long)]
+    expose: bool,
+}
+
+/// A credential on the command line.
+#[derive(Clone, Debug)]
+struct Extra {
+    id: String,
+    secret: SecretString,
+    scope: Scope,
+}
+
+impl FromStr for Extra {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts = text
+            .split_once(':')
+            .and_then(|(id, rest)| Some((id, rest.rsplit_once(':')?)));
+        let (id, (secret, scope)) = parts.ok_or("expected ID:SECRET:SCOPE")?;
+        let scope = scope.parse::<Scope>().map_err(|error| error.to_string())?;
+        Ok(Self {
+            id: id.to_owned(),
+            secret: secret.into(),
+            scope,
+        })
+    }
+}
+
+impl Dev {
+    /// Runs until a signal ends it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.listen.ip().is_loopback() || self.expose,
+            "{} can be reached from outside, and whoever reaches `factord dev` reads every code: listen on loopback, or \
+             say --expose if that is what you want",
+            self.listen
+        );
+        let shutdown = Shutdown::listen()?;
+        let telemetry = Telemetry::install(&LogSettings {
+            format: LogFormat::Text,
+            ..LogSettings::default()
+        })?;
+        let key = key(&self.data)?;
+        let node = Node::open(&self.data, &key, Mode::Dev, policy()).await?;
+        let secret = self.credentials(&node).await?;
+        let user = self.seed(&node).await?;
+
+        let server = Server::bind(NetSettings::new(self.listen)).await?;
+        let address = server.address();
+        self.introduce(address, &secret, user)?;
+        let router = web::dev(&node, &telemetry, address, self.expose);
+        let sender = Arc::new(Outbox::new(Arc::clone(&node.store)));
+        let (drained, ()) = tokio::join!(
+            server.serve(router, shutdown.clone().signalled()),
+            node.work(sender, shutdown.signalled()),
+        );
+        anyhow::ensure!(
+            drained.cut == 0,
+            "{} connections were cut, since they did not end in time",
+            drained.cut
+        );
+        Ok(())
+    }
+
+    fn client_id(&self) -> &str {
+        self.client_id.as_deref().unwrap_or("dev")
+    }
+
+    /// Keeps the credentials that were asked for, and gives the secret of the first.
+    async fn credentials(&self, node: &Node) -> anyhow::Result<SecretString> {
+        let secret = match &self.client_secret {
+            Some(secret) => secret.clone(),
+            None => generated_secret(&self.data)?,
+        };
+        ensure_credential(node, self.client_id(), &secret, Scope::ManageAll).await?;
+        for extra in &self.credential {
+            ensure_credential(node, &extra.id, &extra.secret, extra.scope).await?;
+        }
+        Ok(secret)
+    }
+
+    /// Creates the user that was asked for, and gives the id.
+    async fn seed(&self, node: &Node) -> anyhow::Result<Option<i64>> {
+        let Some(email) = &self.seed_user else {
+            return Ok(None);
+        };
+        let equal = vec![("email", email.clone())];
+        let found = node
+            .store
+            .users(UserFilter {
+                equal,
+                limit: 1,
+                ..UserFilter::default()
+            })
+            .await?;
+        if let Some(user) = found.users.first() {
+            return Ok(Some(user.id.get()));
+        }
+        let (username, address) = (Some(email.clone()), Some(email.clone()));
+        let profile = UpdateProfile {
+            username,
+            email: address,
+            ..UpdateProfile::default()
+        };
+        let profile = profile.create(node.store.now());
+        let profile = profile.map_err(|_| anyhow::anyhow!("{email} is not an e-mail address"))?;
+        Ok(Some(node.service.create_user(profile).await?.id.get()))
+    }
+
+    /// Prints one block to paste from.
+    fn introduce(
+        &self,
+        address: SocketAddr,
+        secret: &SecretString,
+        user: Option<i64>,
+    ) -> anyhow::Result<()> {
+        let (base, id, secret) = (
+            format!("http://{address}"),
+            self.client_id(),
+            secret.expose_secret(),
+        );
+        let mut out = io::stdout().lock();
+        writeln!(
+            out,
+            "factord dev is listening. Messages are not sent: read them at {base}/dev/outbox.html\n"
+        )?;
+        writeln!(out, "  base URL       {base}")?;
+        writeln!(out, "  client id      {id}")?;
+        writeln!(out, "  client secret  {secret}")?;
+        if let (Some(user), Some(email)) = (user, &self.seed_user) {
+            writeln!(out, "  user           {user} ({email})")?;
+        }
+        writeln!(out, "\nGet a token:\n")?;
+        writeln!(
+            out,
+            "  curl {base}/auth/oauth2/v2/token -u {id}:{secret} -d grant_type=client_credentials\n"
+        )?;
+        writeln!(
+            out,
+            "The API is described at {base}/openapi.json. The data is in {}.",
+            self.data.display()
+        )?;
+        if self.expose {
+            note(
+                "warning: this server can be reached from outside, and shows every code to whoever asks",
+            );
+        }
+        Ok(out.flush()?)
+    }
+}
+
+fn policy() -> Policy {
+    Policy {
+        redirects: RedirectPolicy::Loopback,
+        channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
+        ..Policy::default()
+    }
+}
+
+/// The sealing key of the data directory, made at the first start.
+fn key(data: &Path) -> anyhow::Result<MasterKey> {
+    let text = read_or_create(data, DEV_KEY_FILE, || {
+        SecretString::from(
+            MasterKey::generate(&mut clock::system_rng())
+                .to_text()
+                .as_str(),
+        )
+    })?;
+    MasterKey::parse(text.expose_secret())
+        .with_context(|| format!("{} in {}", DEV_KEY_FILE, data.display()))
+}
+
+/// The secret of the credential, made at the first start.
+fn generated_secret(data: &Path) -> anyhow::Result<SecretString> {
+    read_or_create(data, "client.secret", || {
+        tokens::generate(&mut clock::system_rng())
+    })
+}
+
+/// Reads a secret that is kept for the owner's eyes alone, or makes it.
+fn read_or_create(
+    data: &Path,
+    name: &str,
+    make: impl FnOnce() -> SecretString,
+) -> anyhow::Result<SecretString> {
+    let path = data.join(name);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => return Ok(text.trim().to_owned().into()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| path.display().to_string()),
+    }
+    let made = make();
+    let written = std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(data)
+        .and_then(|()| {
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&path)?;
+            writeln!(file, "{}", made.expose_secret())?;
+            file.sync_all()
+        });
+    written.with_context(|| path.display().to_string())?;
+    Ok(made)
+}
+
+/// Keeps a credential, unless the very same is kept already.
+async fn ensure_credential(
+    node: &Node,
+    id: &str,
+    secret: &SecretString,
+    scope: Scope,
+) -> anyhow::Result<()> {
+    match node.store.credential(id.to_owned()).await? {
+        None => credential::keep(node, id, secret, scope).await,
+        Some(Credential {
+            secret: kept,
+            scope: kept_scope,
+            revoked_at: None,
+            ..
+        }) if kept == TokenHash::of_secret(secret) && kept_scope == scope => Ok(()),
+        Some(_) => anyhow::bail!(
+            "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
+             with another --data"
+        ),
+    }
+}

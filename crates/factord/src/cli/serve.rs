@@ -1,0 +1,78 @@
+//! `factord serve`: the service for production.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use tracing::{info, warn};
+
+use super::data::sources;
+use super::shutdown::Shutdown;
+use super::web;
+use crate::config::Config;
+use crate::mfa::redirect::RedirectPolicy;
+use crate::net::Server;
+use crate::node::{Mode, Node, Policy};
+use crate::telemetry::Telemetry;
+
+/// Run the service for production.
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  factord serve --config /etc/factord/factord.toml")]
+pub struct Serve {
+    /// The configuration (docs/configuration.md lists the keys)
+    #[arg(long, value_name = "FILE", env = "FACTORD_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where to listen, in the place of what is configured
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<String>,
+    /// The data directory, in the place of what is configured
+    #[arg(long, value_name = "DIR")]
+    data: Option<PathBuf>,
+    /// The file with the sealing key, in the place of what is configured
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
+}
+
+impl Serve {
+    /// Runs until a signal ends it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let listen = self.listen.map(PathBuf::from);
+        let flags = [
+            ("listen", "--listen", listen.as_deref()),
+            ("data", "--data", self.data.as_deref()),
+            ("sealing_key_file", "--key", self.key.as_deref()),
+        ];
+        let loaded = Config::load(&sources(self.config.as_deref(), &flags))?;
+        let config = loaded.config;
+        let shutdown = Shutdown::listen()?;
+        let telemetry = Telemetry::install(&config.log)?;
+        loaded
+            .warnings
+            .iter()
+            .for_each(|warning| warn!("{warning}"));
+
+        let policy = Policy {
+            rules: config.rules.clone(),
+            service_name: config.service_name.clone(),
+            redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
+            channels: Vec::new(),
+            rate_limit: config.rate_limit,
+        };
+        let node = Node::open(
+            &config.storage.data,
+            &config.storage.sealing_key,
+            Mode::Serve,
+            policy,
+        )
+        .await?;
+        let server = Server::bind(config.net()).await?;
+        info!(address = %server.address(), "listening");
+        let router = web::serve(&node, &telemetry, &config);
+        let (drained, ()) = tokio::join!(
+            server.serve(router, shutdown.clone().signalled()),
+            node.work(Arc::new(web::NoSender), shutdown.signalled()),
+        );
+        info!(cut = drained.cut, "stopped");
+        Ok(())
+    }
+}

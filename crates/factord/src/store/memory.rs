@@ -1,0 +1,482 @@
+//! The store in memory, for tests: the same promises as a database's but for durability.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use rand::CryptoRng;
+use tokio::sync::Notify;
+use uuid::Uuid;
+
+use super::deciding::{
+    self, Lookup, OUTBOX_KEPT, REFRESHABLE, State, UNSENT_KEPT, destination_key,
+};
+use super::{
+    Answer, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoreError, StoredMessage,
+    UserFilter, UserPage,
+};
+use crate::audit::{Action, Event, StoredEvent};
+use crate::auth::{Credential, TokenPair};
+use crate::clock::{self, Clock, Timestamp};
+use crate::crypto::tokens::TokenHash;
+use crate::mfa::Core;
+use crate::mfa::decision::Effects;
+use crate::mfa::history::{DAY, History};
+use crate::mfa::ids::UserId;
+use crate::mfa::user::{Finished, Mfa, Profile, User};
+
+/// A store that ends with the process.
+pub struct MemoryStore {
+    core: Arc<Core>,
+    clock: Arc<dyn Clock>,
+    tables: Mutex<Tables>,
+    messages: Arc<Notify>,
+    outbox: Arc<Notify>,
+}
+
+struct Tables {
+    rng: Box<dyn CryptoRng + Send>,
+    users: BTreeMap<UserId, User>,
+    finished: BTreeMap<(UserId, Uuid), (Finished, Timestamp)>,
+    histories: BTreeMap<[u8; 16], (History, Timestamp)>,
+    events: Vec<StoredEvent>,
+    credentials: BTreeMap<String, Credential>,
+    tokens: Vec<TokenPair>,
+    waiting: BTreeMap<i64, Waiting>,
+    outbox: BTreeMap<i64, StoredMessage>,
+    settings: BTreeMap<&'static str, String>,
+    last_user: i64,
+    last_message: i64,
+}
+
+struct Waiting {
+    message: StoredMessage,
+    not_before: Timestamp,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            core,
+            clock,
+            tables: Mutex::new(Tables {
+                rng: Box::new(clock::system_rng()),
+                users: BTreeMap::new(),
+                finished: BTreeMap::new(),
+                histories: BTreeMap::new(),
+                events: Vec::new(),
+                credentials: BTreeMap::new(),
+                tokens: Vec::new(),
+                waiting: BTreeMap::new(),
+                outbox: BTreeMap::new(),
+                settings: BTreeMap::new(),
+                last_user: 0,
+                last_message: 0,
+            }),
+            messages: Arc::default(),
+            outbox: Arc::default(),
+        }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.tables.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn answer<'a, T: Send + 'a>(
+        &'a self,
+        work: impl FnOnce(&mut Tables) -> Result<T, StoreError> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move { work(&mut self.tables()) })
+    }
+
+    fn decide(&self, id: UserId, job: &mut dyn Job) -> Result<bool, StoreError> {
+        let (tables, now) = (&mut *self.tables(), self.clock.now());
+        let Some(mut user) = tables.users.get(&id).cloned() else {
+            return Ok(false);
+        };
+        let reads = job.reads(&self.core, &user);
+        let destination = reads
+            .destination
+            .map(|destination| *destination_key(&self.core, &destination).as_bytes());
+        let before = destination
+            .and_then(|key| tables.histories.get(&key))
+            .map(|(history, _)| history.clone())
+            .unwrap_or_default();
+        let mut history = before.clone();
+        let finished = reads
+            .finished
+            .and_then(|finished| tables.finished.get(&(id, finished)))
+            .map(|(finished, _)| finished.clone());
+        let state = State {
+            user: &mut user,
+            history: &mut history,
+            finished: finished.as_ref(),
+        };
+        let effects = deciding::run(job, state, &self.core, now, &mut *tables.rng);
+        if tables.has_username(&user.profile, Some(id)) {
+            return Err(StoreError::Conflict("username"));
+        }
+        if let Some(key) = destination.filter(|_| history != before) {
+            tables.histories.insert(key, (history, now));
+        }
+        if !effects.messages.is_empty() {
+            self.messages.notify_one();
+        }
+        tables.apply(user, effects, now);
+        Ok(true)
+    }
+}
+
+impl Tables {
+    fn apply(&mut self, user: User, effects: Effects, now: Timestamp) {
+        let id = user.id;
+        if effects.repeats_last_event
+            && let Some(last) = self.events.iter_mut().rfind(|event| event.user == id)
+        {
+            last.count += 1;
+            last.at = now;
+        }
+        for event in &effects.events {
+            self.record(id, event, now);
+        }
+        if effects.delete_user {
+            self.users.remove(&id);
+            self.finished.retain(|(user, _), _| *user != id);
+            self.waiting.retain(|_, waiting| waiting.message.user != id);
+            self.outbox.retain(|_, message| message.user != id);
+            return;
+        }
+        self.users.insert(id, user);
+        for finished in effects.finished {
+            self.finished.insert((id, finished.id()), (finished, now));
+        }
+        for message in effects.messages {
+            self.last_message += 1;
+            let message = StoredMessage {
+                id: self.last_message,
+                user: id,
+                at: now,
+                attempts: 0,
+                message,
+            };
+            let waiting = Waiting {
+                message,
+                not_before: now,
+            };
+            self.waiting.insert(self.last_message, waiting);
+        }
+    }
+
+    fn record(&mut self, user: UserId, event: &Event, now: Timestamp) {
+        self.events.push(StoredEvent {
+            id: i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1) + 1,
+            at: now,
+            user,
+            device: event.device.map(|device| device.to_string()),
+            action: event.action.as_str().to_owned(),
+            outcome: deciding::outcome(event.refused.is_some()).to_owned(),
+            reason: event.refused.map(|reason| reason.to_string()),
+            count: 1,
+        });
+    }
+
+    fn has_username(&self, profile: &Profile, but: Option<UserId>) -> bool {
+        let wanted = Lookup::of(profile).username;
+        wanted.is_some()
+            && self
+                .users
+                .values()
+                .any(|user| Some(user.id) != but && Lookup::of(&user.profile).username == wanted)
+    }
+
+    fn insert_token(&mut self, pair: TokenPair) {
+        let revoked = self
+            .credentials
+            .get(&pair.credential)
+            .is_some_and(|credential| credential.revoked_at.is_some());
+        if !revoked {
+            self.tokens.push(pair);
+        }
+    }
+
+    /// Deletes the pairs that `which` picks, and says whether there were any.
+    fn end_tokens(&mut self, which: impl Fn(&TokenPair) -> bool) -> bool {
+        self.tokens.extract_if(.., |pair| which(pair)).count() > 0
+    }
+}
+
+impl Store for MemoryStore {
+    fn submit(&self, user: UserId, mut job: Box<dyn Job>) {
+        let result = self.decide(user, &mut *job);
+        job.done(result);
+    }
+
+    fn load(&self, user: UserId, finished: Option<Uuid>) -> Answer<'_, Option<Loaded>> {
+        self.answer(move |tables| {
+            Ok(tables.users.get(&user).map(|found| Loaded {
+                user: found.clone(),
+                finished: finished
+                    .and_then(|id| tables.finished.get(&(user, id)))
+                    .map(|(finished, _)| finished.clone()),
+                now: self.clock.now(),
+            }))
+        })
+    }
+
+    fn create_user(&self, profile: Profile) -> Answer<'_, User> {
+        self.answer(move |tables| {
+            if tables.has_username(&profile, None) {
+                return Err(StoreError::Conflict("username"));
+            }
+            tables.last_user += 1;
+            let id = UserId::new(tables.last_user)
+                .ok_or_else(|| StoreError::Corrupt("a user's id".to_owned()))?;
+            let user = User {
+                id,
+                profile,
+                mfa: Mfa::default(),
+            };
+            tables.users.insert(id, user.clone());
+            let event = Event {
+                device: None,
+                action: Action::CreateUser,
+                refused: None,
+            };
+            tables.record(id, &event, self.clock.now());
+            Ok(user)
+        })
+    }
+
+    fn users(&self, filter: UserFilter) -> Answer<'_, UserPage> {
+        self.answer(move |tables| {
+            let picked: Vec<_> = tables
+                .users
+                .values()
+                .filter(|user| deciding::picks(&filter, user))
+                .collect();
+            Ok(UserPage {
+                total: picked.len(),
+                users: picked
+                    .into_iter()
+                    .filter(|user| filter.after.is_none_or(|after| user.id > after))
+                    .skip(filter.offset)
+                    .take(filter.limit)
+                    .cloned()
+                    .collect(),
+            })
+        })
+    }
+
+    fn events(&self, filter: EventFilter) -> Answer<'_, Vec<StoredEvent>> {
+        self.answer(move |tables| {
+            Ok(tables
+                .events
+                .iter()
+                .rev()
+                .filter(|event| filter.user.is_none_or(|user| event.user == user))
+                .filter(|event| filter.before.is_none_or(|before| event.id < before))
+                .filter(|event| filter.since.is_none_or(|since| event.at >= since))
+                .take(filter.limit)
+                .cloned()
+                .collect())
+        })
+    }
+
+    fn insert_credential(&self, credential: Credential) -> Answer<'_, ()> {
+        self.answer(move |tables| {
+            if tables.credentials.contains_key(&credential.id) {
+                return Err(StoreError::Conflict("client id"));
+            }
+            tables.credentials.insert(credential.id.clone(), credential);
+            Ok(())
+        })
+    }
+
+    fn credential(&self, id: String) -> Answer<'_, Option<Credential>> {
+        self.answer(move |tables| Ok(tables.credentials.get(&id).cloned()))
+    }
+
+    fn credentials(&self) -> Answer<'_, Vec<Credential>> {
+        self.answer(|tables| Ok(tables.credentials.values().cloned().collect()))
+    }
+
+    fn revoke_credential(&self, id: String) -> Answer<'_, bool> {
+        self.answer(move |tables| {
+            tables.end_tokens(|pair| pair.credential == id);
+            let live = tables
+                .credentials
+                .get_mut(&id)
+                .filter(|credential| credential.revoked_at.is_none());
+            Ok(live
+                .map(|credential| credential.revoked_at = Some(self.clock.now()))
+                .is_some())
+        })
+    }
+
+    fn insert_token(&self, pair: TokenPair) -> Answer<'_, ()> {
+        self.answer(move |tables| {
+            tables.insert_token(pair);
+            Ok(())
+        })
+    }
+
+    fn token(&self, access: TokenHash) -> Answer<'_, Option<TokenPair>> {
+        self.answer(move |tables| {
+            Ok(tables
+                .tokens
+                .iter()
+                .find(|pair| pair.access == access)
+                .cloned())
+        })
+    }
+
+    fn replace_token(
+        &self,
+        access: TokenHash,
+        refresh: TokenHash,
+        new: TokenPair,
+    ) -> Answer<'_, bool> {
+        self.answer(move |tables| {
+            let ended = tables.end_tokens(|pair| {
+                pair.access == access
+                    && pair.refresh == refresh
+                    && pair.credential == new.credential
+            });
+            if ended {
+                tables.insert_token(new);
+            }
+            Ok(ended)
+        })
+    }
+
+    fn revoke_token(&self, access: TokenHash, credential: String) -> Answer<'_, bool> {
+        self.answer(move |tables| {
+            Ok(tables.end_tokens(|pair| pair.access == access && pair.credential == credential))
+        })
+    }
+
+    fn waiting_messages(&self, limit: usize) -> Answer<'_, Vec<StoredMessage>> {
+        self.answer(move |tables| {
+            let now = self.clock.now();
+            let mut due: Vec<_> = tables
+                .waiting
+                .values()
+                .filter(|waiting| waiting.not_before <= now)
+                .collect();
+            due.sort_by_key(|waiting| waiting.not_before);
+            Ok(due
+                .into_iter()
+                .take(limit)
+                .map(|waiting| waiting.message.clone())
+                .collect())
+        })
+    }
+
+    fn settle_message(&self, id: i64, outcome: Sending) -> Answer<'_, ()> {
+        self.answer(move |tables| {
+            match outcome {
+                Sending::Sent | Sending::Abandoned => {
+                    tables.waiting.remove(&id);
+                }
+                Sending::Retry(at) => {
+                    if let Some(waiting) = tables.waiting.get_mut(&id) {
+                        waiting.message.attempts += 1;
+                        waiting.not_before = at;
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn move_to_outbox(&self, id: i64) -> Answer<'_, ()> {
+        self.answer(move |tables| {
+            if let Some(waiting) = tables.waiting.remove(&id) {
+                tables.outbox.insert(id, waiting.message);
+                self.outbox.notify_waiters();
+            }
+            Ok(())
+        })
+    }
+
+    fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>> {
+        self.answer(move |tables| {
+            Ok(tables
+                .outbox
+                .values()
+                .rev()
+                .filter(|message| filter.user.is_none_or(|user| message.user == user))
+                .filter(|message| filter.after.is_none_or(|after| message.id > after))
+                .take(filter.limit)
+                .cloned()
+                .collect())
+        })
+    }
+
+    fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {
+        self.answer(move |tables| Ok(tables.settings.get(name).cloned()))
+    }
+
+    fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()> {
+        self.answer(move |tables| {
+            tables.settings.insert(name, value);
+            Ok(())
+        })
+    }
+
+    fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
+        self.answer(move |tables| {
+            let now = self.clock.now();
+            let over = |since: Timestamp, kept: i64| now.since(since) >= kept;
+            let readable = self.core.rules.finished_readable;
+            let Tables {
+                finished,
+                tokens,
+                histories,
+                outbox,
+                waiting,
+                ..
+            } = tables;
+            Ok([
+                finished
+                    .extract_if(.., |_, (_, at)| over(*at, readable))
+                    .take(limit)
+                    .count(),
+                tokens
+                    .extract_if(.., |pair| over(pair.expires_at, REFRESHABLE))
+                    .take(limit)
+                    .count(),
+                histories
+                    .extract_if(.., |_, (_, at)| over(*at, DAY))
+                    .take(limit)
+                    .count(),
+                outbox
+                    .extract_if(.., |_, message| over(message.at, OUTBOX_KEPT))
+                    .take(limit)
+                    .count(),
+                waiting
+                    .extract_if(.., |_, it| over(it.message.message.expires_at, UNSENT_KEPT))
+                    .take(limit)
+                    .count(),
+            ]
+            .into_iter()
+            .sum())
+        })
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        self.answer(|_| Ok(()))
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn message_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.messages)
+    }
+
+    fn outbox_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.outbox)
+    }
+}

@@ -1,0 +1,95 @@
+-- Users, what they enrolled, and everything that is committed with a decision about them.
+-- Times are seconds since 1970-01-01T00:00:00Z. JSON documents are read and written whole by the service alone.
+-- No foreign keys: every statement that deletes a user deletes what hangs on it, and a check at each insert would cost.
+
+CREATE TABLE users (
+    -- Never given twice, also after a deletion: the audit trail goes on naming it.
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    -- What users are looked up by, taken from the profile whenever it is written; the first two in lower case.
+    username TEXT UNIQUE,
+    email TEXT,
+    external_id TEXT,
+    profile TEXT NOT NULL,
+    mfa TEXT NOT NULL
+) STRICT;
+CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
+CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
+
+-- Registrations and verifications that have ended, readable for a while.
+CREATE TABLE finished (
+    user_id INTEGER NOT NULL,
+    id BLOB NOT NULL,
+    finished_at INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (user_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX finished_by_time ON finished (finished_at);
+
+-- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success.
+CREATE TABLE audit_events (
+    id INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    user_id INTEGER NOT NULL,
+    device TEXT,
+    action TEXT NOT NULL,
+    reason TEXT,
+    count INTEGER NOT NULL DEFAULT 1
+) STRICT;
+CREATE INDEX audit_events_by_user ON audit_events (user_id, id);
+
+-- Messages on their way, sealed; a row is deleted once its message is sent or given up.
+CREATE TABLE messages (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    user_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    not_before INTEGER NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    expires_at INTEGER NOT NULL,
+    sealed TEXT NOT NULL
+) STRICT;
+CREATE INDEX messages_by_due_time ON messages (not_before);
+CREATE INDEX messages_by_user ON messages (user_id);
+
+-- Where messages go under `factord dev`; a row has the id that its message had.
+CREATE TABLE outbox (
+    id INTEGER PRIMARY KEY,
+    user_id INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    sealed TEXT NOT NULL
+) STRICT;
+CREATE INDEX outbox_by_user ON outbox (user_id, id);
+
+-- How many messages an address or number has had, under its keyed hash.
+CREATE TABLE histories (
+    destination BLOB PRIMARY KEY,
+    history TEXT NOT NULL,
+    updated_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX histories_by_time ON histories (updated_at);
+
+-- API credentials; revoked ones stay, so that an id is never given again.
+CREATE TABLE credentials (
+    id TEXT PRIMARY KEY,
+    secret BLOB NOT NULL,
+    scope TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    revoked_at INTEGER
+) STRICT, WITHOUT ROWID;
+
+-- Pairs of bearer tokens, as SHA-256.
+CREATE TABLE tokens (
+    access BLOB PRIMARY KEY,
+    refresh BLOB NOT NULL,
+    credential TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX tokens_by_credential ON tokens (credential);
+CREATE INDEX tokens_by_expiry ON tokens (expires_at);
+
+CREATE TABLE settings (
+    name TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;

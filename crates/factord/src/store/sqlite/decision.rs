@@ -1,0 +1,190 @@
+//! A decision inside the writer's transaction: what it reads cannot change before its commit.
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension};
+
+use super::error::{is_conflict, unreadable};
+use super::users::{self, StoredUser};
+use super::writer::{Work, Writing};
+use super::{events, messages};
+use crate::clock::Timestamp;
+use crate::crypto::keys::KeyedHash;
+use crate::mfa::decision::Effects;
+use crate::mfa::history::History;
+use crate::mfa::ids::UserId;
+use crate::mfa::user::{Finished, User};
+use crate::store::deciding::{self, Lookup, State, destination_key};
+use crate::store::{Job, StoreError};
+
+/// A job about a user, on its way through the writer.
+pub(super) struct Decision {
+    user: UserId,
+    job: Box<dyn Job>,
+    found: bool,
+}
+
+impl Decision {
+    pub fn about(user: UserId, job: Box<dyn Job>) -> Self {
+        Self {
+            user,
+            job,
+            found: false,
+        }
+    }
+}
+
+impl Work for Decision {
+    fn run(&mut self, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+        self.found = decide(writing, self.user, &mut *self.job)?;
+        Ok(())
+    }
+
+    fn done(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self { job, found, .. } = *self;
+        job.done(result.map(|()| found));
+    }
+}
+
+/// `false` if there is no such user.
+fn decide(writing: &mut Writing<'_>, id: UserId, job: &mut dyn Job) -> Result<bool, StoreError> {
+    let conn = writing.conn;
+    let Some(stored) = users::stored(conn, id)? else {
+        return Ok(false);
+    };
+    let mut user = stored.parse(id)?;
+    let reads = job.reads(writing.core, &user);
+    let destination = reads
+        .destination
+        .map(|destination| destination_key(writing.core, &destination));
+    let before = match &destination {
+        Some(key) => history(conn, key)?,
+        None => History::default(),
+    };
+    let finished = match reads.finished.filter(|id| !user.mfa.has_pending(*id)) {
+        Some(finished) => users::finished(conn, id, finished)?,
+        None => None,
+    };
+    let mut history = before.clone();
+    let state = State {
+        user: &mut user,
+        history: &mut history,
+        finished: finished.as_ref(),
+    };
+    let effects = deciding::run(job, state, writing.core, writing.now, writing.rng);
+    if let Some(key) = destination.filter(|_| history != before) {
+        keep_history(conn, &key, &history, writing.now)?;
+    }
+    apply(writing, &stored, &user, &effects)?;
+    Ok(true)
+}
+
+fn apply(
+    writing: &mut Writing<'_>,
+    stored: &StoredUser,
+    user: &User,
+    effects: &Effects,
+) -> Result<(), StoreError> {
+    let (conn, id, now) = (writing.conn, user.id, writing.now);
+    if effects.repeats_last_event {
+        events::repeat_last(conn, id, now)?;
+    }
+    for event in &effects.events {
+        events::insert(conn, id, event, now)?;
+    }
+    if effects.delete_user {
+        return delete(conn, id);
+    }
+    keep(conn, stored, user)?;
+    for finished in &effects.finished {
+        keep_finished(conn, id, finished, now)?;
+    }
+    for message in &effects.messages {
+        messages::insert(writing, id, message)?;
+    }
+    Ok(())
+}
+
+/// Writes what changed of the user, if anything did.
+fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), StoreError> {
+    let (profile, mfa) = (users::json(&user.profile)?, users::json(&user.mfa)?);
+    let id = user.id.get();
+    if profile != stored.profile {
+        let lookup = Lookup::of(&user.profile);
+        return conn
+            .prepare_cached(
+                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6 WHERE id = ?1",
+            )?
+            .execute((id, lookup.username, lookup.email, lookup.external_id, profile, mfa))
+            .map(drop)
+            .map_err(|error| {
+                if is_conflict(&error) {
+                    StoreError::Conflict("username")
+                } else {
+                    error.into()
+                }
+            });
+    }
+    if mfa != stored.mfa {
+        conn.prepare_cached("UPDATE users SET mfa = ?2 WHERE id = ?1")?
+            .execute((id, mfa))?;
+    }
+    Ok(())
+}
+
+fn keep_finished(
+    conn: &Connection,
+    user: UserId,
+    finished: &Finished,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO finished (user_id, id, finished_at, document) VALUES (?1, ?2, ?3, ?4)",
+    )?
+    .execute((
+        user.get(),
+        finished.id().as_bytes(),
+        now.seconds(),
+        users::json(finished)?,
+    ))?;
+    Ok(())
+}
+
+fn delete(conn: &Connection, user: UserId) -> Result<(), StoreError> {
+    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 4] = [
+        |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
+        |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
+        |conn| conn.prepare_cached("DELETE FROM messages WHERE user_id = ?1"),
+        |conn| conn.prepare_cached("DELETE FROM outbox WHERE user_id = ?1"),
+    ];
+    for prepare in statements {
+        prepare(conn)?.execute([user.get()])?;
+    }
+    Ok(())
+}
+
+fn history(conn: &Connection, destination: &KeyedHash) -> Result<History, StoreError> {
+    conn.prepare_cached("SELECT history FROM histories WHERE destination = ?1")?
+        .query_row([destination.as_bytes()], |row| row.get::<_, String>(0))
+        .optional()?
+        .map_or_else(
+            || Ok(History::default()),
+            |text| serde_json::from_str(&text).map_err(unreadable("a message history")),
+        )
+}
+
+fn keep_history(
+    conn: &Connection,
+    destination: &KeyedHash,
+    history: &History,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO histories (destination, history, updated_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (destination) DO UPDATE SET history = excluded.history, updated_at = excluded.updated_at",
+    )?
+    .execute((
+        destination.as_bytes(),
+        users::json(history)?,
+        now.seconds(),
+    ))?;
+    Ok(())
+}

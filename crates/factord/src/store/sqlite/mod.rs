@@ -1,0 +1,290 @@
+//! The store on SQLite: one file, one thread that writes in groups, and readers that never wait for it.
+
+mod credentials;
+mod decision;
+mod error;
+mod events;
+mod filter;
+mod messages;
+mod open;
+mod readers;
+mod upkeep;
+mod users;
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
+
+use super::{
+    Answer, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoreError, StoredMessage,
+    UserFilter, UserPage,
+};
+use crate::audit::StoredEvent;
+use crate::auth::{Credential, TokenPair};
+use crate::clock::{self, Clock, Timestamp};
+use crate::crypto::tokens::TokenHash;
+use crate::mfa::Core;
+use crate::mfa::ids::UserId;
+use crate::mfa::user::{Profile, User};
+use decision::Decision;
+pub use open::OpenError;
+use readers::Readers;
+use writer::{Signals, Surroundings, Work, Writer, Writing};
+
+/// A store in a SQLite file. Several processes may use the same file; none keeps anything of a user in memory.
+///
+/// Readings of single rows run on the calling thread: they take microseconds, less than handing them over would.
+/// Dropping the store waits for the writes that were submitted.
+pub struct SqliteStore {
+    core: Arc<Core>,
+    clock: Arc<dyn Clock>,
+    signals: Signals,
+    readers: Arc<Readers>,
+    writer: Writer,
+}
+
+impl SqliteStore {
+    /// Opens the database file at `path`; the file and its folder are made, for their owner alone, if they are not
+    /// there.
+    ///
+    /// # Errors
+    /// [`OpenError`]; nothing was changed then, unless a migration had been committed.
+    pub fn open(path: &Path, core: Arc<Core>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
+        let signals = Signals::default();
+        let surroundings = Surroundings {
+            core,
+            clock,
+            rng: Box::new(clock::system_rng()),
+            signals,
+            fatal: Box::new(stop_the_process),
+            commit: Box::new(writer::commit),
+        };
+        Self::open_in(path, surroundings)
+    }
+
+    fn open_in(path: &Path, mut surroundings: Surroundings) -> Result<Self, OpenError> {
+        let conn = open::writer(path, &surroundings.core.keys, &mut *surroundings.rng)?;
+        let (core, clock) = (
+            Arc::clone(&surroundings.core),
+            Arc::clone(&surroundings.clock),
+        );
+        let signals = surroundings.signals.clone();
+        let writer = Writer::start(conn, surroundings).map_err(|source| OpenError::Create {
+            path: path.to_owned(),
+            source,
+        })?;
+        Ok(Self {
+            core,
+            clock,
+            signals,
+            readers: Arc::new(Readers::of(path.to_owned())),
+            writer,
+        })
+    }
+
+    /// A reading of few rows, on the calling thread.
+    fn read<'a, T: Send>(
+        &'a self,
+        reading: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'a,
+    ) -> Answer<'a, T> {
+        Box::pin(async move { self.readers.read(reading) })
+    }
+
+    /// A reading that may take long, on a thread for such.
+    fn scan<T: Send + 'static>(
+        &self,
+        reading: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        let readers = Arc::clone(&self.readers);
+        Box::pin(async move {
+            tokio::task::spawn_blocking(move || readers.read(reading))
+                .await
+                .unwrap_or_else(|_| {
+                    Err(StoreError::Unavailable("a reading ended early".to_owned()))
+                })
+        })
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        writing: impl FnMut(&mut Writing<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Answer<'_, T> {
+        Box::pin(async move {
+            let (sender, receiver) = oneshot::channel();
+            self.writer.submit(Box::new(Write {
+                writing,
+                answer: None,
+                sender,
+            }));
+            receiver.await.unwrap_or_else(|_| {
+                Err(StoreError::Unavailable("the store has stopped".to_owned()))
+            })
+        })
+    }
+}
+
+/// The last connection to close tidies the log away, and a reader cannot.
+impl Drop for SqliteStore {
+    fn drop(&mut self) {
+        self.readers.close();
+    }
+}
+
+impl Store for SqliteStore {
+    fn submit(&self, user: UserId, job: Box<dyn Job>) {
+        self.writer.submit(Box::new(Decision::about(user, job)));
+    }
+
+    fn load(&self, user: UserId, finished: Option<Uuid>) -> Answer<'_, Option<Loaded>> {
+        self.read(move |conn| {
+            let now = self.clock.now();
+            let loaded = users::load(conn, user, finished)?;
+            Ok(loaded.map(|(user, finished)| Loaded {
+                user,
+                finished,
+                now,
+            }))
+        })
+    }
+
+    fn create_user(&self, profile: Profile) -> Answer<'_, User> {
+        self.write(move |writing| users::create(writing, &profile))
+    }
+
+    fn users(&self, filter: UserFilter) -> Answer<'_, UserPage> {
+        self.scan(move |conn| filter::users(conn, &filter))
+    }
+
+    fn events(&self, filter: EventFilter) -> Answer<'_, Vec<StoredEvent>> {
+        self.scan(move |conn| events::events(conn, &filter))
+    }
+
+    fn insert_credential(&self, credential: Credential) -> Answer<'_, ()> {
+        self.write(move |writing| credentials::insert(writing.conn, &credential))
+    }
+
+    fn credential(&self, id: String) -> Answer<'_, Option<Credential>> {
+        self.read(move |conn| credentials::find(conn, &id))
+    }
+
+    fn credentials(&self) -> Answer<'_, Vec<Credential>> {
+        self.scan(credentials::all)
+    }
+
+    fn revoke_credential(&self, id: String) -> Answer<'_, bool> {
+        self.write(move |writing| credentials::revoke(writing.conn, &id, writing.now))
+    }
+
+    fn insert_token(&self, pair: TokenPair) -> Answer<'_, ()> {
+        self.write(move |writing| credentials::insert_token(writing.conn, &pair))
+    }
+
+    fn token(&self, access: TokenHash) -> Answer<'_, Option<TokenPair>> {
+        self.read(move |conn| credentials::token(conn, &access))
+    }
+
+    fn replace_token(
+        &self,
+        access: TokenHash,
+        refresh: TokenHash,
+        new: TokenPair,
+    ) -> Answer<'_, bool> {
+        self.write(move |writing| credentials::replace_token(writing.conn, &access, &refresh, &new))
+    }
+
+    fn revoke_token(&self, access: TokenHash, credential: String) -> Answer<'_, bool> {
+        self.write(move |writing| credentials::revoke_token(writing.conn, &access, &credential))
+    }
+
+    fn waiting_messages(&self, limit: usize) -> Answer<'_, Vec<StoredMessage>> {
+        let (core, clock) = (Arc::clone(&self.core), Arc::clone(&self.clock));
+        self.scan(move |conn| messages::waiting(conn, &core, clock.now(), limit))
+    }
+
+    fn settle_message(&self, id: i64, outcome: Sending) -> Answer<'_, ()> {
+        self.write(move |writing| messages::settle(writing.conn, id, outcome))
+    }
+
+    fn move_to_outbox(&self, id: i64) -> Answer<'_, ()> {
+        self.write(move |writing| messages::move_to_outbox(writing, id))
+    }
+
+    fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>> {
+        let core = Arc::clone(&self.core);
+        self.scan(move |conn| messages::outbox(conn, &core, &filter))
+    }
+
+    fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {
+        self.read(move |conn| upkeep::setting(conn, name))
+    }
+
+    fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()> {
+        self.write(move |writing| upkeep::set_setting(writing.conn, name, &value))
+    }
+
+    fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
+        self.write(move |writing| upkeep::clean_up(writing, limit))
+    }
+
+    fn ping(&self) -> Answer<'_, ()> {
+        self.write(upkeep::ping)
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn message_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.signals.messages)
+    }
+
+    fn outbox_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.signals.outbox)
+    }
+}
+
+/// A write that is no decision about a user.
+struct Write<T, F> {
+    writing: F,
+    answer: Option<T>,
+    sender: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Work for Write<T, F>
+where
+    T: Send,
+    F: FnMut(&mut Writing<'_>) -> Result<T, StoreError> + Send,
+{
+    fn run(&mut self, writing: &mut Writing<'_>) -> Result<(), StoreError> {
+        self.answer = Some((self.writing)(writing)?);
+        Ok(())
+    }
+
+    fn done(self: Box<Self>, result: Result<(), StoreError>) {
+        let Self { answer, sender, .. } = *self;
+        let answer = result.and_then(|()| {
+            answer.ok_or_else(|| StoreError::Unavailable("nothing was written".to_owned()))
+        });
+        // Whoever asked may have gone; what was written stands.
+        drop(sender.send(answer));
+    }
+}
+
+/// What is on the disk is unknown: no answer can be true any more, so that the process must end and read it anew.
+fn stop_the_process(reason: &str) {
+    tracing::error!(reason, "the database cannot say what it holds: stopping");
+    std::process::abort();
+}
+
+fn user_id(number: i64) -> Result<UserId, StoreError> {
+    UserId::new(number).ok_or_else(|| StoreError::Corrupt("a user's id".to_owned()))
+}
+
+/// A limit or offset as SQLite takes it.
+fn integer(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}

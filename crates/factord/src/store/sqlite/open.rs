@@ -1,0 +1,235 @@
+//! Opening the database file: its permissions, its settings, its schema, and whether the key is the right one.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rand::CryptoRng;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+
+use crate::crypto::keys::Keys;
+use crate::crypto::sealing::{Place, Sealed};
+
+/// Why a database cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder or the file cannot be made.
+    #[error("cannot create {path}: {source}")]
+    Create {
+        /// The folder or file.
+        path: PathBuf,
+        /// What the system says.
+        source: std::io::Error,
+    },
+    /// SQLite cannot open the file or bring its schema up to date.
+    #[error("cannot open the database {path}: {source}")]
+    Sqlite {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// A newer factord has written the file.
+    #[error(
+        "the database {path} has schema {found}, and this factord knows schemas up to {known}: use the newer factord"
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: usize,
+        /// The newest schema that is known here.
+        known: usize,
+    },
+    /// The file was sealed with another key.
+    #[error(
+        "the database {path} was sealed with another key: start factord with the key that the database was created \
+         with, or choose a new data folder; without that key nothing sealed in it can be read"
+    )]
+    WrongKey {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// Opens the connection that writes; the file, its folder and its tables are made if they are not there.
+pub(super) fn writer(
+    path: &Path,
+    keys: &Keys,
+    rng: &mut dyn CryptoRng,
+) -> Result<Connection, OpenError> {
+    create(path).map_err(|source| OpenError::Create {
+        path: path.to_owned(),
+        source,
+    })?;
+    let sqlite = |source| OpenError::Sqlite {
+        path: path.to_owned(),
+        source,
+    };
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
+    conn.execute_batch(WRITER_SETTINGS).map_err(sqlite)?;
+    write_ahead(&conn).map_err(sqlite)?;
+    let key_fits = in_transaction(&conn, |conn| {
+        let found = migrate(conn)?;
+        if found > MIGRATIONS.len() {
+            return Ok(Err(found));
+        }
+        key_fits(conn, keys, rng).map(Ok)
+    })
+    .map_err(sqlite)?;
+    match key_fits {
+        Err(found) => Err(OpenError::Newer {
+            path: path.to_owned(),
+            found,
+            known: MIGRATIONS.len(),
+        }),
+        Ok(false) => Err(OpenError::WrongKey {
+            path: path.to_owned(),
+        }),
+        Ok(true) => {
+            settle_log(&conn).map_err(sqlite)?;
+            Ok(conn)
+        }
+    }
+}
+
+/// Opens a connection that only reads.
+pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
+    let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    conn.execute_batch(READER_SETTINGS)?;
+    Ok(conn)
+}
+
+fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+    let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    conn.set_prepared_statement_cache_capacity(PREPARED_STATEMENTS);
+    Ok(conn)
+}
+
+/// Makes the folder and an empty file for their owner alone; SQLite gives its other files the same permissions.
+fn create(path: &Path) -> std::io::Result<()> {
+    if let Some(folder) = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+    {
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(folder)?;
+    }
+    OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
+        .map(drop)
+}
+
+/// Turns the write-ahead log on. SQLite does not wait by itself while another process does the same for a new file.
+fn write_ahead(conn: &Connection) -> rusqlite::Result<()> {
+    let mut tries = 0;
+    loop {
+        match conn.query_row("PRAGMA journal_mode = WAL", (), |row| {
+            row.get::<_, String>(0)
+        }) {
+            Ok(mode) if mode == "wal" => return Ok(()),
+            Err(error)
+                if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || tries == 100 =>
+            {
+                return Err(error);
+            }
+            Ok(_) if tries == 100 => return Err(rusqlite::Error::InvalidQuery),
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
+        tries += 1;
+    }
+}
+
+/// What a crash left in the log goes into the file, written and synced once more: if a sync had failed, the system may
+/// say of the log that it is on the disk though it is not. Another process that has the file open has done it.
+fn settle_log(conn: &Connection) -> rusqlite::Result<()> {
+    conn.busy_timeout(Duration::ZERO)?;
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
+    conn.busy_timeout(BUSY_TIMEOUT)
+}
+
+fn in_transaction<T>(
+    conn: &Connection,
+    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let transaction =
+        rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
+    let answer = work(&transaction)?;
+    transaction.commit()?;
+    Ok(answer)
+}
+
+/// Runs the migrations that the file has not seen, and gives the schema that it has now.
+fn migrate(conn: &Connection) -> rusqlite::Result<usize> {
+    let found: usize =
+        conn.query_row("PRAGMA user_version", (), |row| row.get::<_, u32>(0))? as usize;
+    for migration in MIGRATIONS.iter().skip(found) {
+        conn.execute_batch(migration)?;
+    }
+    let now = found.max(MIGRATIONS.len());
+    if now > found {
+        conn.execute_batch(&format!("PRAGMA user_version = {now}"))?;
+    }
+    Ok(now)
+}
+
+/// Whether `keys` open what the first opening sealed; the first opening seals it.
+fn key_fits(conn: &Connection, keys: &Keys, rng: &mut dyn CryptoRng) -> rusqlite::Result<bool> {
+    let stored: Option<String> = conn
+        .query_row(
+            "SELECT value FROM settings WHERE name = ?1",
+            [KEY_CHECK],
+            |row| row.get(0),
+        )
+        .optional()?;
+    if let Some(sealed) = stored {
+        return Ok(keys
+            .open(KEY_CHECK_PLACE, &Sealed::from_stored(sealed))
+            .is_ok());
+    }
+    let sealed = keys.seal(rng, KEY_CHECK_PLACE, KEY_CHECK.as_bytes());
+    conn.execute(
+        "INSERT INTO settings (name, value) VALUES (?1, ?2)",
+        (KEY_CHECK, sealed.as_str()),
+    )?;
+    Ok(true)
+}
+
+/// The schema, one step a file; a step that was released never changes.
+const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_initial.sql")];
+
+/// A commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
+/// in the cache already, and so it costs little; older versions stay in the log until it is written over.
+const WRITER_SETTINGS: &str = "
+    PRAGMA synchronous = FULL;
+    PRAGMA cache_size = -65536;
+    PRAGMA secure_delete = ON;
+    PRAGMA temp_store = MEMORY;
+    PRAGMA foreign_keys = OFF;
+    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA journal_size_limit = 67108864;
+";
+
+const READER_SETTINGS: &str = "
+    PRAGMA query_only = ON;
+    PRAGMA temp_store = MEMORY;
+";
+
+/// How long a connection waits while another process writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// More than there are statements.
+const PREPARED_STATEMENTS: usize = 64;
+const KEY_CHECK: &str = "key_check";
+const KEY_CHECK_PLACE: Place = Place {
+    purpose: "key check",
+    user: 0,
+    record: 0,
+};

@@ -1,0 +1,63 @@
+//! Settings, clean-up, and the question whether the database works.
+
+use rusqlite::{Connection, OptionalExtension};
+
+use super::writer::Writing;
+use crate::mfa::history::DAY;
+use crate::store::StoreError;
+use crate::store::deciding::{OUTBOX_KEPT, REFRESHABLE, UNSENT_KEPT};
+
+/// A setting.
+pub(super) fn setting(conn: &Connection, name: &str) -> Result<Option<String>, StoreError> {
+    Ok(conn
+        .prepare_cached("SELECT value FROM settings WHERE name = ?1")?
+        .query_row([name], |row| row.get(0))
+        .optional()?)
+}
+
+/// Keeps a setting.
+pub(super) fn set_setting(conn: &Connection, name: &str, value: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "INSERT INTO settings (name, value) VALUES (?1, ?2)
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+    )?
+    .execute((name, value))?;
+    Ok(())
+}
+
+/// Deletes at most `limit` rows of each table whose time has come; gives how many went.
+pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize, StoreError> {
+    let readable = writing.core.rules.finished_readable;
+    let steps = [
+        (DELETE_FINISHED, readable),
+        (DELETE_TOKENS, REFRESHABLE),
+        (DELETE_HISTORIES, DAY),
+        (DELETE_OUTBOX, OUTBOX_KEPT),
+        (DELETE_MESSAGES, UNSENT_KEPT),
+    ];
+    let mut deleted = 0;
+    for (sql, kept) in steps {
+        let before = writing.now.plus(-kept).seconds();
+        deleted += writing
+            .conn
+            .prepare_cached(sql)?
+            .execute((before, super::integer(limit)))?;
+    }
+    Ok(deleted)
+}
+
+/// Writes something, to see that it can be done.
+pub(super) fn ping(writing: &mut Writing<'_>) -> Result<(), StoreError> {
+    set_setting(writing.conn, "pinged_at", &writing.now.to_string())
+}
+
+const DELETE_FINISHED: &str = "DELETE FROM finished WHERE (user_id, id) IN
+    (SELECT user_id, id FROM finished WHERE finished_at <= ?1 ORDER BY finished_at LIMIT ?2)";
+const DELETE_TOKENS: &str = "DELETE FROM tokens WHERE access IN
+    (SELECT access FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
+const DELETE_HISTORIES: &str = "DELETE FROM histories WHERE destination IN
+    (SELECT destination FROM histories WHERE updated_at <= ?1 ORDER BY updated_at LIMIT ?2)";
+const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE id IN
+    (SELECT id FROM outbox WHERE at <= ?1 ORDER BY id LIMIT ?2)";
+const DELETE_MESSAGES: &str = "DELETE FROM messages WHERE id IN
+    (SELECT id FROM messages WHERE expires_at <= ?1 ORDER BY id LIMIT ?2)";

@@ -1,0 +1,235 @@
+//! The one thread that writes. It takes all that is waiting into one transaction, and answers when that is synced:
+//! the more wait, the less each pays for the sync.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use rand::CryptoRng;
+use rusqlite::Connection;
+use tokio::sync::Notify;
+
+use super::error::changed_nothing;
+use crate::clock::{Clock, Timestamp};
+use crate::mfa::Core;
+use crate::store::StoreError;
+
+/// Something to be written. It runs inside a transaction, perhaps more than once, and hears how it ended after the
+/// commit.
+pub(super) trait Work: Send {
+    /// Reads and writes; an error rolls everything back.
+    fn run(&mut self, writing: &mut Writing<'_>) -> Result<(), StoreError>;
+
+    /// Hears how it ended.
+    fn done(self: Box<Self>, result: Result<(), StoreError>);
+}
+
+/// What a piece of work writes with.
+pub(super) struct Writing<'a> {
+    /// The connection, inside the transaction.
+    pub conn: &'a Connection,
+    /// What every decision knows.
+    pub core: &'a Core,
+    /// The time of the work.
+    pub now: Timestamp,
+    /// The generator.
+    pub rng: &'a mut dyn CryptoRng,
+    /// Whom the commit has to tell.
+    pub tell: &'a mut Tell,
+}
+
+/// Whom a commit has to tell.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Tell {
+    /// There are messages to send.
+    pub messages: bool,
+    /// There are messages in the outbox.
+    pub outbox: bool,
+}
+
+/// Who waits for commits of other people.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Signals {
+    /// Told of messages to send. A single dispatcher waits here: it is told also if it comes late.
+    pub messages: Arc<Notify>,
+    /// Told of messages in the outbox. All who wait at the moment are told.
+    pub outbox: Arc<Notify>,
+}
+
+impl Signals {
+    fn tell(&self, tell: Tell) {
+        if tell.messages {
+            self.messages.notify_one();
+        }
+        if tell.outbox {
+            self.outbox.notify_waiters();
+        }
+    }
+}
+
+/// What the writer needs of its surroundings.
+pub(super) struct Surroundings {
+    pub core: Arc<Core>,
+    pub clock: Arc<dyn Clock>,
+    pub rng: Box<dyn CryptoRng + Send>,
+    pub signals: Signals,
+    /// Called when what is on the disk is unknown; must end the process.
+    pub fatal: Box<dyn Fn(&str) + Send>,
+    /// Commits the open transaction.
+    pub commit: Commit,
+}
+
+/// Commits the open transaction: it is on the disk when this returns.
+pub(super) type Commit = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
+
+/// The way to the writer. Dropping it waits until all that was submitted is done and the file is closed.
+pub(super) struct Writer {
+    queue: Option<SyncSender<Box<dyn Work>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Starts the thread.
+    pub fn start(conn: Connection, surroundings: Surroundings) -> std::io::Result<Self> {
+        let (sender, receiver) = sync_channel(QUEUE);
+        let thread = std::thread::Builder::new()
+            .name("store-writer".to_owned())
+            .spawn(move || Loop { conn, surroundings }.serve(&receiver))?;
+        Ok(Self {
+            queue: Some(sender),
+            thread: Some(thread),
+        })
+    }
+
+    /// Hands work over; it hears at once if there is no room for it.
+    pub fn submit(&self, work: Box<dyn Work>) {
+        let Some(queue) = &self.queue else {
+            return;
+        };
+        let (work, reason) = match queue.try_send(work) {
+            Ok(()) => return,
+            Err(TrySendError::Full(work)) => (work, "too many writes are waiting"),
+            Err(TrySendError::Disconnected(work)) => (work, "the writer has stopped"),
+        };
+        work.done(Err(StoreError::Unavailable(reason.to_owned())));
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // It panicked, or it is done: there is nothing left to wait for.
+            drop(thread.join());
+        }
+    }
+}
+
+struct Loop {
+    conn: Connection,
+    surroundings: Surroundings,
+}
+
+/// Why a group was not committed.
+enum Failure {
+    /// One piece of work failed; the others may do without it.
+    Work(StoreError),
+    /// Nothing can be written now.
+    Group(StoreError),
+    /// What is on the disk is unknown.
+    Fatal(String),
+}
+
+impl Loop {
+    fn serve(&mut self, queue: &Receiver<Box<dyn Work>>) {
+        while let Ok(first) = queue.recv() {
+            let mut group = vec![first];
+            group.extend(queue.try_iter().take(MOST_IN_GROUP - 1));
+            if !self.settle(group) {
+                return;
+            }
+        }
+    }
+
+    /// Commits a group and answers it. If one piece of work fails, each is done by itself, so that it fails alone.
+    /// `false` if the writer must not go on.
+    fn settle(&mut self, mut group: Vec<Box<dyn Work>>) -> bool {
+        let result = match self.attempt(&mut group) {
+            Ok(()) => Ok(()),
+            Err(Failure::Work(_)) if group.len() > 1 => {
+                return group.into_iter().all(|work| self.settle(vec![work]));
+            }
+            Err(Failure::Work(error) | Failure::Group(error)) => Err(error),
+            Err(Failure::Fatal(reason)) => {
+                (self.surroundings.fatal)(&reason);
+                return false;
+            }
+        };
+        for work in group {
+            work.done(result.clone());
+        }
+        true
+    }
+
+    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Failure> {
+        execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::Group(error.into()))?;
+        let mut tell = Tell::default();
+        let result = self.run(group, &mut tell).map_err(Failure::Work);
+        let result = result.and_then(|()| {
+            (self.surroundings.commit)(&self.conn).map_err(|error| {
+                if changed_nothing(&error) {
+                    Failure::Group(error.into())
+                } else {
+                    Failure::Fatal(format!("a commit failed: {error}"))
+                }
+            })
+        });
+        match result {
+            Ok(()) => self.surroundings.signals.tell(tell),
+            Err(Failure::Fatal(_)) => {}
+            Err(_) => self.roll_back()?,
+        }
+        result
+    }
+
+    fn run(&mut self, group: &mut [Box<dyn Work>], tell: &mut Tell) -> Result<(), StoreError> {
+        let Surroundings {
+            core, clock, rng, ..
+        } = &mut self.surroundings;
+        let mut writing = Writing {
+            conn: &self.conn,
+            core,
+            now: clock.now(),
+            rng: &mut **rng,
+            tell,
+        };
+        for work in group {
+            writing.now = clock.now();
+            work.run(&mut writing)?;
+        }
+        Ok(())
+    }
+
+    /// Some errors have rolled back already.
+    fn roll_back(&self) -> Result<(), Failure> {
+        if self.conn.is_autocommit() {
+            return Ok(());
+        }
+        execute(&self.conn, "ROLLBACK")
+            .map_err(|error| Failure::Fatal(format!("a transaction cannot be undone: {error}")))
+    }
+}
+
+/// The [`Commit`] of SQLite.
+pub(super) fn commit(conn: &Connection) -> rusqlite::Result<()> {
+    execute(conn, "COMMIT")
+}
+
+fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
+    conn.prepare_cached(sql)?.execute(()).map(drop)
+}
+
+/// Writes that may wait; beyond this the service is overloaded and says so.
+const QUEUE: usize = 8_192;
+/// Writes in one transaction, so that the first in it does not wait too long for the last.
+const MOST_IN_GROUP: usize = 512;
