@@ -32,6 +32,7 @@ struct Profile {
 /// What the connection settings come to.
 #[derive(Debug)]
 pub(crate) struct Settings {
+    pub(crate) host: String,
     pub(crate) configuration: Configuration,
     pub(crate) format: Option<Format>,
 }
@@ -43,7 +44,7 @@ pub(crate) fn settings(connection: &Connection) -> Outcome<Settings> {
         Failure::usage("which service?")
             .advice("give --host, ONELOGIN_HOST, or a profile with `host` (see `onelogin --help`)")
     })?;
-    let mut configuration = Configuration::new(host)
+    let mut configuration = Configuration::new(&host)
         .allow_plain_http(connection.allow_plain_http || profile.allow_plain_http);
     if let Some(path) = connection
         .ca_certificate
@@ -86,6 +87,7 @@ pub(crate) fn settings(connection: &Connection) -> Outcome<Settings> {
         ));
     };
     Ok(Settings {
+        host,
         configuration,
         format: profile.output,
     })

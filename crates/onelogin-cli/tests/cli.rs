@@ -318,6 +318,29 @@ fn a_push_is_waited_for_and_its_number_shown() {
 }
 
 #[test]
+fn a_security_key_is_asked_in_a_browser_and_its_code_typed_here() {
+    let devices = json!([{"device_id": "5", "user_display_name": "Key", "auth_factor_name": "WebAuthn", "default": true}]);
+    let server = Server::script(vec![
+        Reply::json(200, devices.clone()),
+        Reply::json(201, json!({"id": ID, "device_id": 5})),
+        accepted(),
+    ]);
+    let output = typing(
+        onelogin(
+            &server,
+            &["verify", "56", "--redirect-to", "https://app.example/back"],
+        ),
+        "c0de\n",
+    );
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(err(&output).contains(&format!("{}/verify/{ID}", server.url())));
+    assert_eq!(server.requests()[2].json(), json!({"otp": "c0de"}));
+    let server = Server::script(vec![Reply::json(200, devices)]);
+    let output = onelogin(&server, &["verify", "56"]).output().unwrap();
+    assert_eq!((output.status.code(), server.lines().len()), (Some(2), 1));
+}
+
+#[test]
 fn polling_says_how_it_stands_by_the_exit_code() {
     for (status, exit) in [
         ("pending", 6),

@@ -22,6 +22,8 @@ use crate::{
 /// A connection, and where its results go.
 #[derive(Debug)]
 pub(crate) struct Session {
+    /// The base URL, without a slash at its end.
+    host: String,
     client: ApiClient,
     output: Output,
 }
@@ -38,6 +40,7 @@ pub(crate) async fn run(cli: Cli) -> Outcome<Exit> {
         format: cli.output.or(settings.format).unwrap_or_default(),
     };
     let session = Session {
+        host: settings.host.trim_end_matches('/').to_owned(),
         client: ApiClient::new(settings.configuration)?,
         output,
     };
@@ -66,7 +69,9 @@ impl Session {
 
     /// The id of a user who is named by id, user name or e-mail address.
     pub(crate) async fn user_id(&self, user: &User) -> Outcome<UserId> {
-        if let Ok(id) = user.user.parse() {
+        if user.user.bytes().all(|byte| byte.is_ascii_digit())
+            && let Ok(id) = user.user.parse()
+        {
             return Ok(id);
         }
         let users = self.users();

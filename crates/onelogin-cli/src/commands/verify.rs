@@ -6,7 +6,7 @@ use onelogin::{
     Error,
     models::{
         CreateDeviceVerificationRequest, Device, DeviceId, DeviceVerification, FactorData,
-        RegistrationId, Status, UserId, Verification, VerificationId,
+        FactorKind, RegistrationId, Status, UserId, Verification, VerificationId,
         VerifyUserRegistrationRequest,
     },
     secrecy::{ExposeSecret, SecretString},
@@ -42,6 +42,11 @@ async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome
         mfa.get_authentication_devices(user_id).await?,
         arguments.device.map(DeviceId::from),
     )?;
+    let in_browser = device.kind() == FactorKind::WebAuthn && !arguments.start;
+    if in_browser && arguments.redirect_to.is_none() {
+        return Err(Failure::usage("a security key is asked in a browser")
+            .advice("--redirect-to URL says where the browser then takes the code to; or use another --device"));
+    }
     let mut request = CreateDeviceVerificationRequest::new(&device.device_id);
     request.expires_in = arguments.lifetime.expires_in;
     request.redirect_to = arguments.redirect_to;
@@ -64,6 +69,13 @@ async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome
             "The phone rings. Type there: {}",
             code.expose_secret()
         ));
+    }
+    if in_browser {
+        tell(&format!(
+            "Open {}/verify/{} in a browser. It ends at a URL with the code.",
+            session.host, verification.id
+        ));
+        return complete(session, user_id, &verification.id, arguments.code).await;
     }
     if arguments.code.is_some() || (device.kind().takes_code() && !arguments.waiting.watch) {
         if arguments.code.is_none() && is_interactive() {
