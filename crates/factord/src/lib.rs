@@ -11,6 +11,7 @@ pub mod config;
 pub mod crypto;
 pub mod delivery;
 pub mod factor;
+pub mod http;
 pub mod mfa;
 pub mod net;
 pub mod node;

@@ -139,16 +139,15 @@ impl Node {
         })
     }
 
-    /// Sends messages by `sender` and cleans up, until `shutdown`.
-    pub async fn work(&self, sender: Arc<dyn Sender>, shutdown: impl Future<Output = ()>) {
+    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`.
+    pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
         let (stop, stopped) = watch::channel(());
         let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
         let mut tasks = JoinSet::new();
-        tasks.spawn(dispatcher::run(
-            Arc::clone(&self.store),
-            sender,
-            ended(stopped.clone()),
-        ));
+        if let Some(sender) = sender {
+            let store = Arc::clone(&self.store);
+            tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+        }
         tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
         shutdown.await;
         drop(stop);

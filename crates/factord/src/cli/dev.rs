@@ -107,11 +107,11 @@ impl Dev {
         let server = Server::bind(NetSettings::new(self.listen)).await?;
         let address = server.address();
         self.introduce(address, &secret, user)?;
-        let router = web::dev(&node, &telemetry, address, self.expose);
+        let router = web::dev(&node, &telemetry, address, self.expose)?;
         let sender = Arc::new(Outbox::new(Arc::clone(&node.store)));
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
-            node.work(sender, shutdown.signalled()),
+            node.work(Some(sender), shutdown.signalled()),
         );
         anyhow::ensure!(
             drained.cut == 0,

@@ -9,6 +9,7 @@ mod output;
 mod serve;
 mod shutdown;
 mod user;
+mod web;
 
 use std::process::ExitCode;
 

@@ -1,7 +1,6 @@
 //! `factord serve`: the service for production.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use clap::Args;
 use tracing::{info, warn};
@@ -70,7 +69,7 @@ impl Serve {
         let router = web::serve(&node, &telemetry, &config);
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
-            node.work(Arc::new(web::NoSender), shutdown.signalled()),
+            node.work(None, shutdown.signalled()),
         );
         info!(cut = drained.cut, "stopped");
         Ok(())

@@ -1,0 +1,62 @@
+//! What `factord dev` and `factord serve` put between the network and the service: the routes.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use rand::Rng;
+use url::Url;
+
+use crate::clock;
+use crate::config::Config;
+use crate::http::{AppState, Dev, router};
+use crate::net::Observe;
+use crate::node::Node;
+use crate::telemetry::Telemetry;
+
+/// The routes of `factord dev`, reached at `address`.
+///
+/// # Errors
+/// None in practice: an address and a port make a URL.
+pub fn dev(
+    node: &Node,
+    telemetry: &Telemetry,
+    address: SocketAddr,
+    exposed: bool,
+) -> anyhow::Result<Router> {
+    let dev = Dev::new(Arc::clone(&node.clock), exposed);
+    Ok(router(AppState {
+        dev: Some(Arc::new(dev)),
+        ..state(node, telemetry, Url::parse(&format!("http://{address}"))?)
+    }))
+}
+
+/// The routes of `factord serve`.
+pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
+    router(AppState {
+        body_bytes: config.limits.body_bytes,
+        body_timeout: config.limits.body_timeout,
+        ..state(node, telemetry, config.public_url.clone())
+    })
+}
+
+fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
+    let metrics = telemetry.metrics();
+    tokio::spawn(metrics.clone().keep_up());
+    AppState {
+        service: node.service.clone(),
+        access: Arc::clone(&node.access),
+        dev: None,
+        public_url,
+        body_bytes: BODY_BYTES,
+        body_timeout: BODY_TIMEOUT,
+        metrics: Arc::new(move || metrics.render()),
+        observe: Observe::new(clock::system_rng().next_u32()),
+    }
+}
+
+/// The most bytes of a request's body where nothing is configured.
+const BODY_BYTES: usize = 64 * 1024;
+/// How long it may take where nothing is configured.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);

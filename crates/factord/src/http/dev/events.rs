@@ -1,0 +1,103 @@
+//! GET /dev/events: the audit trail of a user, for whoever tries the service out.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::audit::StoredEvent;
+use crate::http::App;
+use crate::http::error::Error;
+use crate::http::openapi::DevReading;
+use crate::http::query;
+use crate::http::wire;
+use crate::store::EventFilter;
+
+/// The parameters.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Only events of this user.
+    user_id: Option<String>,
+    /// The most events to list: 1 to 1000, by default 100.
+    limit: Option<String>,
+}
+
+/// An audit event.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Event {
+    /// Rises with every event.
+    id: i64,
+    /// When it happened; the last time, where `count` is over 1.
+    #[schema(value_type = onelogin::models::Time)]
+    at: String,
+    /// The user it is about.
+    user_id: i64,
+    /// The device or temporary token it was about.
+    device_id: Option<String>,
+    /// What was asked for.
+    #[schema(examples("complete_verification"))]
+    action: String,
+    /// `success` or `refused`.
+    #[schema(examples("refused"))]
+    outcome: String,
+    /// Why it was refused.
+    #[schema(examples("wrong"))]
+    reason: Option<String>,
+    /// How many times in a row.
+    #[schema(examples(1))]
+    count: i64,
+}
+
+/// Read the audit events
+///
+/// Newest first.
+#[utoipa::path(
+    get,
+    path = "/dev/events",
+    operation_id = "dev_events",
+    tag = "Development",
+    params(Query),
+    responses(
+        (status = 200, description = "The events", body = [Event], example = json!([{
+            "id": 12, "at": "2026-01-31T12:00:00Z", "user_id": 1, "device_id": "39203600",
+            "action": "complete_verification", "outcome": "refused", "reason": "wrong", "count": 1
+        }])),
+        DevReading,
+    ),
+)]
+pub(in crate::http) async fn handler(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Json<Vec<Event>>, Error> {
+    let query: Query = query::parse(request.uri())?;
+    let limit = query::positive("limit", query.limit.as_deref())?.unwrap_or(DEFAULT_LIMIT);
+    if limit > MOST {
+        return Err(Error::invalid("limit"));
+    }
+    let filter = EventFilter {
+        user: query::value("user_id", query.user_id.as_deref())?,
+        limit: limit as usize,
+        ..EventFilter::default()
+    };
+    let events = app.service.store().events(filter).await?;
+    Ok(Json(events.into_iter().map(Event::of).collect()))
+}
+
+impl Event {
+    fn of(stored: StoredEvent) -> Self {
+        Self {
+            id: stored.id,
+            at: wire::time(stored.at).map_or_else(String::new, |at| at.to_string()),
+            user_id: stored.user.get(),
+            device_id: stored.device,
+            action: stored.action,
+            outcome: stored.outcome,
+            reason: stored.reason,
+            count: stored.count,
+        }
+    }
+}
+
+const DEFAULT_LIMIT: u32 = 100;
+const MOST: u32 = 1_000;

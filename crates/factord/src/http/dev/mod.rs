@@ -1,0 +1,48 @@
+//! What `factord dev` adds: the outbox, the clock and the audit events, for whoever tries the service out. Nothing of it
+//! exists under `factord serve`.
+
+mod clock;
+mod events;
+mod guard;
+mod outbox;
+mod outbox_page;
+
+use std::sync::Arc;
+
+use tokio::sync::Mutex;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) use guard::guard;
+
+use super::App;
+use crate::clock::Clock;
+
+/// What the additions need.
+pub struct Dev {
+    clock: Arc<dyn Clock>,
+    /// Whether other machines are meant to reach the service: then any name may lead to it.
+    exposed: bool,
+    /// Held while the clock is moved, so that no move is lost.
+    moving: Mutex<()>,
+}
+
+impl Dev {
+    /// The additions to a service that decides by `clock`; `exposed` if it listens to more than loopback.
+    pub fn new(clock: Arc<dyn Clock>, exposed: bool) -> Self {
+        Self {
+            clock,
+            exposed,
+            moving: Mutex::default(),
+        }
+    }
+}
+
+/// The operations, which need no token.
+pub(super) fn operations() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(outbox::handler))
+        .routes(routes!(outbox_page::handler))
+        .routes(routes!(clock::handler))
+        .routes(routes!(events::handler))
+}

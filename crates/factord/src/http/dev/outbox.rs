@@ -1,0 +1,133 @@
+//! GET /dev/outbox: the messages that would have been sent. It can wait for the next one, so that no test sleeps.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, timeout_at};
+use utoipa::ToSchema;
+
+use crate::http::App;
+use crate::http::error::Error;
+use crate::http::openapi::DevReading;
+use crate::http::query;
+use crate::http::wire;
+use crate::store::{OutboxFilter, Store, StoreError, StoredMessage};
+
+/// The parameters.
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Query {
+    /// Only messages to this user.
+    user_id: Option<String>,
+    /// Only messages with ids above this one.
+    after: Option<String>,
+    /// Seconds to wait for a message if there is none: at most 25.
+    wait: Option<String>,
+}
+
+/// A message that was not sent.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct OutboxMessage {
+    /// Rises with every message.
+    pub(super) id: i64,
+    /// Whom it is for.
+    user_id: i64,
+    /// By what way: `sms`, `email`, `voice` or `push`.
+    #[schema(examples("sms"))]
+    pub(super) channel: &'static str,
+    /// The number or address.
+    #[schema(examples("+14155550100"))]
+    pub(super) to: String,
+    /// The subject, where the channel has one.
+    pub(super) subject: Option<String>,
+    /// The text.
+    pub(super) body: String,
+    /// The code in it.
+    #[schema(examples("123456"))]
+    pub(super) code: Option<String>,
+    /// The link in it.
+    pub(super) link: Option<String>,
+    /// When it would have been sent.
+    #[schema(value_type = onelogin::models::Time)]
+    pub(super) at: String,
+}
+
+/// Read the messages that were not sent
+///
+/// Newest first. With `wait` the answer comes as soon as there is a message, or empty when the time is up.
+#[utoipa::path(
+    get,
+    path = "/dev/outbox",
+    operation_id = "dev_outbox",
+    tag = "Development",
+    params(Query),
+    responses(
+        (status = 200, description = "The messages", body = [OutboxMessage], example = json!([{
+            "id": 7, "user_id": 1, "channel": "sms", "to": "+14155550100", "subject": null,
+            "body": "123456 is your factord code.", "code": "123456", "link": null, "at": "2026-01-31T12:00:00Z"
+        }])),
+        DevReading,
+    ),
+)]
+pub(in crate::http) async fn handler(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Json<Vec<OutboxMessage>>, Error> {
+    let query: Query = query::parse(request.uri())?;
+    let filter = OutboxFilter {
+        user: query::value("user_id", query.user_id.as_deref())?,
+        after: query::value("after", query.after.as_deref())?,
+        limit: MOST,
+    };
+    let wait = query::value("wait", query.wait.as_deref())?.unwrap_or(0);
+    if wait > LONGEST_WAIT {
+        return Err(Error::invalid("wait"));
+    }
+    let deadline = Instant::now() + Duration::from_secs(wait);
+    let messages = await_messages(&**app.service.store(), filter, deadline).await?;
+    Ok(Json(messages.into_iter().map(OutboxMessage::of).collect()))
+}
+
+/// The messages that `filter` picks, as soon as there is one; none when the time is up.
+async fn await_messages(
+    store: &dyn Store,
+    filter: OutboxFilter,
+    deadline: Instant,
+) -> Result<Vec<StoredMessage>, StoreError> {
+    let signal = store.outbox_signal();
+    loop {
+        // Listen before looking, so that a message which comes in between is not missed.
+        let mut arrival = pin!(signal.notified());
+        arrival.as_mut().enable();
+        let found = store.outbox(filter).await?;
+        if !found.is_empty() || timeout_at(deadline, arrival).await.is_err() {
+            return Ok(found);
+        }
+    }
+}
+
+impl OutboxMessage {
+    /// The message as it is shown.
+    pub(super) fn of(mut stored: StoredMessage) -> Self {
+        let message = &mut stored.message;
+        Self {
+            id: stored.id,
+            user_id: stored.user.get(),
+            channel: message.channel.as_str(),
+            to: std::mem::take(&mut message.to),
+            subject: message.subject.take(),
+            body: std::mem::take(&mut message.body),
+            code: message.code.take(),
+            link: message.link.take(),
+            at: wire::time(stored.at).map_or_else(String::new, |at| at.to_string()),
+        }
+    }
+}
+
+/// The newest messages; more are of no use to anybody.
+pub(super) const MOST: usize = 1_000;
+/// Seconds. Below the time after which proxies and clients give up.
+const LONGEST_WAIT: u64 = 25;

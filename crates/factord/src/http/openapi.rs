@@ -1,0 +1,210 @@
+//! The description of the API, OpenAPI 3.1, put together from what stands beside each handler. The refusals in it are
+//! rendered by the code that refuses, so they cannot drift from it.
+
+use std::collections::BTreeMap;
+
+use axum::Router;
+use axum::routing::get;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use onelogin::models::{ErrorBody, StatusBody};
+use serde_json::Value;
+use url::Url;
+use utoipa::openapi::example::ExampleBuilder;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{ContentBuilder, Ref, RefOr, Response, ResponseBuilder, Server};
+use utoipa::{IntoResponses, OpenApi};
+
+use super::App;
+use super::error::{Error, V1Error};
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "factord",
+        description = "Multi-factor authentication, wire-compatible with OneLogin's MFA API v2.",
+    ),
+    tags(
+        (name = "MFA", description = "Factors, registrations, devices, verifications and temporary tokens"),
+        (name = "Users", description = "The people whose factors are kept"),
+        (name = "OAuth 2", description = "Bearer tokens for applications"),
+        (name = "Operation", description = "For whoever runs the service"),
+    ),
+    components(schemas(ErrorBody, StatusBody, V1Error)),
+)]
+struct Description;
+
+/// The description without its operations.
+pub(super) fn base(public_url: &Url) -> utoipa::openapi::OpenApi {
+    let mut description = Description::openapi();
+    description.servers = Some(vec![Server::new(public_url.as_str().trim_end_matches('/'))]);
+    let components = description.components.get_or_insert_default();
+    for (name, scheme) in [
+        ("bearer", HttpAuthScheme::Bearer),
+        ("basic", HttpAuthScheme::Basic),
+    ] {
+        components.add_security_scheme(name, SecurityScheme::Http(Http::new(scheme)));
+    }
+    description
+}
+
+/// GET /openapi.json: written once, at the start.
+pub(super) fn route(description: &utoipa::openapi::OpenApi) -> Router<App> {
+    let text = Bytes::from(serde_json::to_vec(description).unwrap_or_default());
+    let json = HeaderValue::from_static("application/json");
+    let handler = async move || ([(CONTENT_TYPE, json)], text);
+    Router::new().route("/openapi.json", get(handler))
+}
+
+/// Declares what an operation may refuse, as `utoipa` asks for it.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident => $render:ident [$($part:expr),* $(,)?];)*) => {
+        $(
+            $(#[$doc])*
+            pub(super) struct $name;
+
+            impl IntoResponses for $name {
+                fn responses() -> BTreeMap<String, RefOr<Response>> {
+                    $render([$($part),*].concat())
+                }
+            }
+        )*
+    };
+}
+
+refusals! {
+    /// Of an operation that reads of a user.
+    Reading => current [let_in(), of_user(), ours()];
+    /// Of an operation on one thing of a user.
+    ReadingOne => current [let_in(), of_user(), of_thing(), ours()];
+    /// Of the start of an enrolment.
+    Enrolling => current [let_in(), of_user(), of_body(), active(), values(&["factor_id"]), messages(), ours()];
+    /// Of a challenge, and of a code that is checked at once.
+    Challenging => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["expires_in"]), codes(), messages(), ours()];
+    /// Of a code for something that is pending.
+    Answering => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["device_id"]), codes(), not_by_code(), ours()];
+    /// Of issuing a temporary token.
+    Issuing => current [let_in(), of_user(), of_body(), active(), values(&["expires_in"]), ours()];
+    /// Of listing users.
+    Listing => current [let_in(), query(), values(&["limit"]), ours()];
+    /// Of creating a user.
+    Creating => current [let_in(), of_body(), values(&["phone"]), ours()];
+    /// Of changing a user.
+    Updating => current [let_in(), of_user(), of_body(), values(&["phone"]), ours()];
+    /// Of whoever asks whether the process is ready.
+    Ready => current [vec![Error::Unavailable]];
+    /// Of the outbox and the events of `factord dev`.
+    DevReading => current [foreign(), query(), values(&["user_id"]), ours()];
+    /// Of the clock of `factord dev`.
+    DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
+    /// Of the token endpoints.
+    TokenErrors => older [vec![Error::InvalidClient], of_body(), ours()];
+    /// Of reading the rate limit.
+    RateLimitErrors => older [vec![Error::InvalidCredentials(true)], ours()];
+}
+
+fn let_in() -> Vec<Error> {
+    vec![
+        Error::InvalidCredentials(true),
+        Error::ScopeTooSmall,
+        Error::TooManyRequests(1800),
+    ]
+}
+
+fn of_user() -> Vec<Error> {
+    let malformed = Error::bad_request("user_id must be a positive integer of at most 64 bits");
+    vec![malformed, Error::NoSuchUser]
+}
+
+fn of_thing() -> Vec<Error> {
+    vec![Error::NotFound]
+}
+
+fn of_body() -> Vec<Error> {
+    vec![
+        Error::bad_request(
+            "expires_in: invalid type: a boolean, expected an integer or a decimal string",
+        ),
+        Error::RequestTimeout,
+        Error::PayloadTooLarge,
+        Error::UnsupportedMediaType,
+    ]
+}
+
+fn query() -> Vec<Error> {
+    vec![Error::bad_request("duplicate field `limit`")]
+}
+
+fn active() -> Vec<Error> {
+    vec![Error::NotActive]
+}
+
+fn values(names: &[&'static str]) -> Vec<Error> {
+    vec![Error::Invalid(names.to_vec())]
+}
+
+fn codes() -> Vec<Error> {
+    vec![Error::Unauthorized, Error::Delayed(30), Error::Disabled]
+}
+
+fn not_by_code() -> Vec<Error> {
+    vec![Error::NotByCode]
+}
+
+fn messages() -> Vec<Error> {
+    vec![Error::TooManyMessages(600)]
+}
+
+fn foreign() -> Vec<Error> {
+    vec![Error::Foreign]
+}
+
+fn ours() -> Vec<Error> {
+    vec![Error::Internal, Error::Unavailable]
+}
+
+fn current(errors: Vec<Error>) -> BTreeMap<String, RefOr<Response>> {
+    responses(errors, "ErrorBody", |error| {
+        serde_json::to_value(error.body())
+    })
+}
+
+fn older(errors: Vec<Error>) -> BTreeMap<String, RefOr<Response>> {
+    responses(errors, "V1Error", |error| serde_json::to_value(error.v1()))
+}
+
+/// One response a status, with each of its errors as an example.
+fn responses(
+    errors: Vec<Error>,
+    schema: &str,
+    render: impl Fn(&Error) -> serde_json::Result<Value>,
+) -> BTreeMap<String, RefOr<Response>> {
+    let mut by_status = BTreeMap::<_, Vec<Error>>::new();
+    for error in errors {
+        by_status.entry(error.status()).or_default().push(error);
+    }
+    by_status
+        .into_iter()
+        .map(|(status, errors)| {
+            let examples = errors.iter().enumerate().map(|(index, error)| {
+                let example = ExampleBuilder::new().value(render(error).ok()).build();
+                (format!("{}", index + 1), example)
+            });
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name(schema)))
+                .examples_from_iter(examples)
+                .build();
+            let mut response = ResponseBuilder::new()
+                .description(status.canonical_reason().unwrap_or_default())
+                .content("application/json", content);
+            if errors.iter().any(|error| error.retry_after().is_some()) {
+                let retry_after = HeaderBuilder::new()
+                    .description(Some("Whole seconds after which it may be tried again"));
+                response = response.header("Retry-After", retry_after.build());
+            }
+            (status.as_str().to_owned(), response.build().into())
+        })
+        .collect()
+}

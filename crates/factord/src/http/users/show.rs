@@ -1,0 +1,36 @@
+//! GET /api/2/users/{user_id}: one user.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use onelogin::models::User;
+use serde_json::{Map, Value};
+
+use crate::auth::scope::Permission;
+use crate::http::App;
+use crate::http::error::Error;
+use crate::http::openapi::Reading;
+
+/// Read a user
+#[utoipa::path(
+    get,
+    path = "/api/2/users/{user_id}",
+    operation_id = "get_user_by_id2",
+    tag = "Users",
+    security(("bearer" = [])),
+    params(("user_id" = onelogin::models::UserId, Path, description = "The user")),
+    responses(
+        (status = 200, description = "The user", body = User, example = json!({
+            "id": 1, "username": "ada", "email": "ada@example.com", "phone": "+14155550100", "state": 1, "status": 1,
+            "created_at": "2026-01-31T12:00:00Z", "updated_at": "2026-01-31T12:00:00Z"
+        })),
+        Reading,
+    ),
+)]
+pub(in crate::http) async fn handler(
+    State(app): State<App>,
+    request: Request,
+) -> Result<Json<Map<String, Value>>, Error> {
+    let (user, ()) = app.admit(Permission::ReadUsers, request).await?;
+    let user = app.service.user(user).await?;
+    Ok(Json(super::render(user.id, user.profile)))
+}
