@@ -45,35 +45,29 @@ pub(crate) fn confirm(what: &str) -> Outcome<()> {
     Err(Failure::usage("not confirmed, nothing was done").advice("--yes does it without asking"))
 }
 
-/// Draws a QR code, black on white whatever the terminal's colours are. What is too long for one is not drawn.
+/// Draws a QR code, on a terminal black on white whatever its colours are. What is too long for one is not drawn.
 pub(crate) fn draw_qr(content: &str, even_without_terminal: bool) {
     let terminal = io::stderr().is_terminal();
     if !terminal && !even_without_terminal {
         return;
     }
-    let Ok(code) = QrCode::new(content) else {
-        return;
-    };
-    // The renderer's dark is the terminal's lit block: swapped for the plain form, coloured where there are colours.
-    let (dark, light) = if terminal {
-        (Dense1x2::Dark, Dense1x2::Light)
-    } else {
-        (Dense1x2::Light, Dense1x2::Dark)
-    };
-    let drawing = code
-        .render::<Dense1x2>()
-        .dark_color(light)
-        .light_color(dark)
-        .quiet_zone(true)
-        .build();
     let mut err = io::stderr().lock();
-    for line in drawing.lines() {
+    for line in qr_lines(content) {
         let _ = if terminal {
             writeln!(err, "\x1b[30;107m{line}\x1b[0m")
         } else {
             writeln!(err, "{line}")
         };
     }
+}
+
+/// The code in lines of half blocks, where a block is dark.
+fn qr_lines(content: &str) -> Vec<String> {
+    let code = QrCode::new(content).ok();
+    let drawing = code
+        .map(|code| code.render::<Dense1x2>().quiet_zone(true).build())
+        .unwrap_or_default();
+    drawing.lines().map(str::to_owned).collect()
 }
 
 /// Turns a spinner, where there is a terminal to turn it on, until the work is done.
@@ -87,4 +81,21 @@ pub(crate) async fn spin<T>(message: &str, work: impl Future<Output = T>) -> T {
     let done = work.await;
     spinner.finish_and_clear();
     done
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dark_modules_are_blocks_within_a_quiet_zone() {
+        let lines = qr_lines("otpauth://totp/a?secret=GEZDGNBV");
+        assert!(
+            lines[0].chars().all(|character| character == ' '),
+            "{:?}",
+            lines[0]
+        );
+        assert!(lines[2].starts_with("    █▀▀▀▀▀█ "), "{:?}", lines[2]); // the finder pattern
+        assert!(qr_lines(&"x".repeat(4000)).is_empty());
+    }
 }
