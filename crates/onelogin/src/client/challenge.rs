@@ -1,8 +1,9 @@
-//! A login's second step in one call: find the device, challenge it, check what the user types.
+//! Beyond the reference: a login's second step in one call, and waiting for the person.
 
 use super::{Error, MultiFactorAuthenticationApi, Result, Wait};
 use crate::models::{
-    CreateDeviceVerificationRequest, Device, DeviceVerification, Otp, UserId, Verification,
+    CreateDeviceVerificationRequest, Device, DeviceVerification, Otp, Registration, RegistrationId,
+    UserId, Verification, VerificationId, VerifyUserVerificationRequest,
 };
 
 /// A device that is being challenged.
@@ -55,6 +56,65 @@ impl MultiFactorAuthenticationApi {
             device,
             verification,
         })
+    }
+
+    /// Whether a code completes a verification: [`verify_user_verification`](Self::verify_user_verification) with the
+    /// refusal of the code as `false`.
+    ///
+    /// # Errors
+    ///
+    /// Everything but a wrong code: see [`Error::is_locked_out`].
+    pub async fn verify_code(
+        &self,
+        user_id: impl Into<UserId>,
+        verification_id: impl Into<VerificationId>,
+        code: impl Into<Otp>,
+    ) -> Result<bool> {
+        let request = VerifyUserVerificationRequest::new(code);
+        match self
+            .verify_user_verification(user_id, verification_id, &request)
+            .await
+        {
+            Ok(result) => Ok(result.is_accepted()),
+            Err(error) if error.is_wrong_code() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Polls a verification until it is accepted or rejected. Dropping the future ends the polling and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] if it is still pending when the time to wait is over.
+    pub async fn wait_for_verification(
+        &self,
+        user_id: impl Into<UserId>,
+        verification_id: impl Into<VerificationId>,
+        wait: impl Into<Wait>,
+    ) -> Result<Verification> {
+        let (user_id, verification_id) = (user_id.into(), verification_id.into());
+        let look = || self.get_user_verification(user_id, &verification_id);
+        wait.into()
+            .until_final(|verification: &Verification| &verification.status, look)
+            .await
+    }
+
+    /// Polls a registration until it is accepted or rejected. Dropping the future ends the polling and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Deadline`] if it is still pending when the time to wait is over.
+    pub async fn wait_for_registration(
+        &self,
+        user_id: impl Into<UserId>,
+        registration_id: impl Into<RegistrationId>,
+        wait: impl Into<Wait>,
+    ) -> Result<Registration> {
+        let (user_id, registration_id) = (user_id.into(), registration_id.into());
+        let look = || self.get_user_registration(user_id, &registration_id);
+        wait.into()
+            .until_final(|registration: &Registration| &registration.status, look)
+            .await
     }
 }
 

@@ -2,10 +2,15 @@
 
 use reqwest::Method;
 
-use super::{Answer, ApiClient, Call, Error, Repeat, Result, Wait, json};
+use super::{
+    ApiClient, Error, Result,
+    answer::Answer,
+    connection::{Call, json},
+    retry::Repeat,
+};
 use crate::models::{
     AuthFactor, CreateDeviceVerificationRequest, CreateFactorRegistrationRequest, Device, DeviceId,
-    DeviceVerification, GenerateOtpRequest, MfaToken, Otp, Registration, RegistrationId,
+    DeviceVerification, GenerateOtpRequest, MfaToken, Registration, RegistrationId,
     RegistrationResult, Status, UserId, Verification, VerificationId, VerificationResult,
     VerifyUserRegistrationRequest, VerifyUserVerificationRequest,
 };
@@ -306,65 +311,6 @@ impl MultiFactorAuthenticationApi {
         )
         .await?
         .object()
-    }
-
-    /// Whether a code completes a verification: [`verify_user_verification`](Self::verify_user_verification) with the
-    /// refusal of the code as `false`.
-    ///
-    /// # Errors
-    ///
-    /// Everything but a wrong code: see [`Error::is_locked_out`].
-    pub async fn verify_code(
-        &self,
-        user_id: impl Into<UserId>,
-        verification_id: impl Into<VerificationId>,
-        code: impl Into<Otp>,
-    ) -> Result<bool> {
-        let request = VerifyUserVerificationRequest::new(code);
-        match self
-            .verify_user_verification(user_id, verification_id, &request)
-            .await
-        {
-            Ok(result) => Ok(result.is_accepted()),
-            Err(error) if error.is_wrong_code() => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Polls a verification until it is accepted or rejected. Dropping the future ends the polling and nothing else.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Deadline`] if it is still pending when the time to wait is over.
-    pub async fn wait_for_verification(
-        &self,
-        user_id: impl Into<UserId>,
-        verification_id: impl Into<VerificationId>,
-        wait: impl Into<Wait>,
-    ) -> Result<Verification> {
-        let (user_id, verification_id) = (user_id.into(), verification_id.into());
-        let look = || self.get_user_verification(user_id, &verification_id);
-        wait.into()
-            .until_final(|verification: &Verification| &verification.status, look)
-            .await
-    }
-
-    /// Polls a registration until it is accepted or rejected. Dropping the future ends the polling and nothing else.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Deadline`] if it is still pending when the time to wait is over.
-    pub async fn wait_for_registration(
-        &self,
-        user_id: impl Into<UserId>,
-        registration_id: impl Into<RegistrationId>,
-        wait: impl Into<Wait>,
-    ) -> Result<Registration> {
-        let (user_id, registration_id) = (user_id.into(), registration_id.into());
-        let look = || self.get_user_registration(user_id, &registration_id);
-        wait.into()
-            .until_final(|registration: &Registration| &registration.status, look)
-            .await
     }
 
     async fn read(

@@ -3,7 +3,11 @@
 use reqwest::Method;
 use secrecy::SecretString;
 
-use super::{ApiClient, Call, Repeat, Result, json};
+use super::{
+    ApiClient, Result,
+    connection::{Call, json},
+    retry::Repeat,
+};
 use crate::models::{AccessToken, RateLimit, RevokeRequest, TokenRequest};
 
 /// Makes, renews and ends bearer tokens by hand. The other APIs fetch theirs by themselves.

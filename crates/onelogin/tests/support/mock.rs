@@ -1,6 +1,9 @@
 // A small HTTP/1.1 server on loopback that says what a test tells it to, and remembers what it was asked. It can also do
 // what no framework lets one do: break off the connection instead of answering.
-#[expect(clippy::allow_attributes, reason = "which parts are used depends on the test that includes this")]
+#[expect(
+    clippy::allow_attributes,
+    reason = "which parts are used depends on the test that includes this"
+)]
 #[allow(dead_code)]
 mod mock {
     use std::{
@@ -37,7 +40,11 @@ mod mock {
     /// What the server does with a request.
     #[derive(Clone, Debug)]
     pub enum Reply {
-        Answer { status: u16, headers: Vec<(String, String)>, body: String },
+        Answer {
+            status: u16,
+            headers: Vec<(String, String)>,
+            body: String,
+        },
         /// The connection is closed without a word.
         Hangup,
         /// No answer for so many milliseconds, then the connection is closed.
@@ -51,7 +58,11 @@ mod mock {
         }
 
         pub fn text(status: u16, body: impl Into<String>) -> Self {
-            Self::Answer { status, headers: Vec::new(), body: body.into() }
+            Self::Answer {
+                status,
+                headers: Vec::new(),
+                body: body.into(),
+            }
         }
 
         pub fn empty(status: u16) -> Self {
@@ -79,12 +90,21 @@ mod mock {
         /// Answers every request by a function of the request and of how many came before it. Token requests are answered by
         /// the server itself, and not counted, unless the function is to see them.
         pub fn start(handler: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
-            Self::start_with(true, handler)
+            Self::start_with(true, true, handler)
         }
 
         /// The same, with the token requests left to the function.
-        pub fn start_raw(handler: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
-            Self::start_with(false, handler)
+        pub fn start_raw(
+            handler: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+        ) -> Self {
+            Self::start_with(false, true, handler)
+        }
+
+        /// Remembers no request, so that it can be asked for ever.
+        pub fn start_forgetful(
+            handler: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+        ) -> Self {
+            Self::start_with(true, false, handler)
         }
 
         /// Answers in this order, and the last answer for ever.
@@ -104,10 +124,17 @@ mod mock {
             self.requests().iter().map(Request::line).collect()
         }
 
-        fn start_with(tokens: bool, handler: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+        fn start_with(
+            tokens: bool,
+            remembers: bool,
+            handler: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+        ) -> Self {
             let listener = TcpListener::bind("127.0.0.1:0").unwrap();
             let address = listener.local_addr().unwrap();
-            let (requests, over) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+            let (requests, over) = (
+                Arc::new(Mutex::new(Vec::new())),
+                Arc::new(AtomicBool::new(false)),
+            );
             let handler: Arc<Handler> = Arc::new(handler);
             let (seen, ended) = (Arc::clone(&requests), Arc::clone(&over));
             thread::spawn(move || {
@@ -116,10 +143,14 @@ mod mock {
                         return;
                     }
                     let (handler, seen) = (Arc::clone(&handler), Arc::clone(&seen));
-                    thread::spawn(move || serve(stream, tokens, &*handler, &seen));
+                    thread::spawn(move || serve(stream, tokens, remembers, &*handler, &seen));
                 }
             });
-            Self { address, requests, over }
+            Self {
+                address,
+                requests,
+                over,
+            }
         }
     }
 
@@ -130,21 +161,36 @@ mod mock {
         }
     }
 
-    fn serve(mut stream: TcpStream, tokens: bool, handler: &Handler, seen: &Mutex<Vec<Request>>) {
+    fn serve(
+        mut stream: TcpStream,
+        tokens: bool,
+        remembers: bool,
+        handler: &Handler,
+        seen: &Mutex<Vec<Request>>,
+    ) {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         while let Some(request) = read(&mut reader) {
             let reply = if tokens && request.target.starts_with("/auth/oauth2/v2/token") {
-                Reply::json(200, serde_json::json!({"access_token": "mock-token", "expires_in": 36000, "token_type": "bearer"}))
+                Reply::json(
+                    200,
+                    serde_json::json!({"access_token": "mock-token", "expires_in": 36000, "token_type": "bearer"}),
+                )
             } else {
                 let count = {
                     let mut seen = seen.lock().unwrap();
-                    seen.push(request.clone());
-                    seen.len() - 1
+                    if remembers {
+                        seen.push(request.clone());
+                    }
+                    seen.len().saturating_sub(1)
                 };
                 handler(&request, count)
             };
             match reply {
-                Reply::Answer { status, headers, body } => {
+                Reply::Answer {
+                    status,
+                    headers,
+                    body,
+                } => {
                     let mut head = format!("HTTP/1.1 {status} -\r\n");
                     for (name, value) in headers {
                         let _ = write!(head, "{name}: {value}\r\n");
@@ -152,7 +198,10 @@ mod mock {
                     if status != 204 {
                         let _ = write!(head, "Content-Length: {}\r\n", body.len());
                     }
-                    if stream.write_all(format!("{head}\r\n{body}").as_bytes()).is_err() {
+                    if stream
+                        .write_all(format!("{head}\r\n{body}").as_bytes())
+                        .is_err()
+                    {
                         return;
                     }
                 }
@@ -174,12 +223,22 @@ mod mock {
         loop {
             let mut line = String::new();
             reader.read_line(&mut line).ok()?;
-            let Some((name, value)) = line.trim_end().split_once(':') else { break };
+            let Some((name, value)) = line.trim_end().split_once(':') else {
+                break;
+            };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
-        let length = headers.get("content-length").and_then(|length| length.parse().ok()).unwrap_or(0);
+        let length = headers
+            .get("content-length")
+            .and_then(|length| length.parse().ok())
+            .unwrap_or(0);
         let mut body = vec![0; length];
         reader.read_exact(&mut body).ok()?;
-        Some(Request { method, target, headers, body: String::from_utf8_lossy(&body).into_owned() })
+        Some(Request {
+            method,
+            target,
+            headers,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        })
     }
 }

@@ -1,0 +1,235 @@
+//! `onelogin verify`: challenges a device and checks the code, or finishes what was begun before.
+
+use std::time::Duration;
+
+use onelogin::{
+    Error,
+    models::{
+        CreateDeviceVerificationRequest, Device, DeviceId, DeviceVerification, FactorData,
+        FactorKind, RegistrationId, Status, UserId, Verification, VerificationId,
+        VerifyUserRegistrationRequest,
+    },
+    secrecy::{ExposeSecret, SecretString},
+};
+use serde_json::json;
+
+use super::{Session, poll};
+use crate::{
+    arguments::Verify,
+    exit::{Exit, Failure, Outcome},
+    output::or_empty,
+    terminal::{ask, is_interactive, spin, tell},
+};
+
+pub(crate) async fn run(session: &Session, arguments: Verify) -> Outcome<Exit> {
+    let user_id = session.user_id(&arguments.user).await?;
+    if let Some(id) = &arguments.registration {
+        return confirm(session, user_id, &RegistrationId::new(id), arguments.code).await;
+    }
+    if let Some(id) = &arguments.verification {
+        return complete(session, user_id, &VerificationId::new(id), arguments.code).await;
+    }
+    if let (Some(code), None) = (&arguments.code, &arguments.device) {
+        return check(session, user_id, code).await;
+    }
+    begin(session, user_id, arguments).await
+}
+
+/// Challenges a device and goes on as its factor needs.
+async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome<Exit> {
+    let mfa = session.mfa();
+    let device = choose(
+        mfa.get_authentication_devices(user_id).await?,
+        arguments.device.map(DeviceId::from),
+    )?;
+    let in_browser = device.kind() == FactorKind::WebAuthn && !arguments.start;
+    if in_browser && arguments.redirect_to.is_none() {
+        return Err(Failure::usage("a security key is asked in a browser")
+            .advice("--redirect-to URL says where the browser then takes the code to; or use another --device"));
+    }
+    let mut request = CreateDeviceVerificationRequest::new(&device.device_id);
+    request.expires_in = arguments.lifetime.expires_in;
+    request.redirect_to = arguments.redirect_to;
+    request.custom_message = arguments.message;
+    request.number_matching = arguments.number_matching.then_some(true);
+    let verification = mfa.create_device_verification(user_id, &request).await?;
+    if arguments.start {
+        show(session, &verification)?;
+        return Ok(Exit::Done);
+    }
+    let data = verification.factor_data.as_ref();
+    if let Some(number) = data.and_then(|data| data.number.as_ref()) {
+        tell(&format!(
+            "Choose this number in the app: {}",
+            number.expose_secret()
+        ));
+    }
+    if let Some(code) = data.and_then(|data| data.verification_token.as_ref()) {
+        tell(&format!(
+            "The phone rings. Type there: {}",
+            code.expose_secret()
+        ));
+    }
+    if in_browser {
+        tell(&format!(
+            "Open {}/verify/{} in a browser. It ends at a URL with the code.",
+            session.host, verification.id
+        ));
+        return complete(session, user_id, &verification.id, arguments.code).await;
+    }
+    if arguments.code.is_some() || (device.kind().takes_code() && !arguments.waiting.watch) {
+        if arguments.code.is_none() && is_interactive() {
+            tell(&format!(
+                "{} ({})",
+                device.user_display_name, device.type_display_name
+            ));
+        }
+        return complete(session, user_id, &verification.id, arguments.code).await;
+    }
+    let waiting = mfa.wait_for_verification(
+        user_id,
+        &verification.id,
+        Duration::from_secs(arguments.waiting.timeout),
+    );
+    let message = format!("waiting for {}", device.user_display_name);
+    poll::show_verification(session, &spin(&message, waiting).await?)
+}
+
+fn choose(devices: Vec<Device>, wanted: Option<DeviceId>) -> Outcome<Device> {
+    if let Some(id) = wanted {
+        return devices
+            .into_iter()
+            .find(|device| device.device_id == id)
+            .ok_or_else(|| {
+                Failure::new(Exit::NotFound, format!("the user has no device {id}"))
+                    .advice("`onelogin devices` lists them")
+            });
+    }
+    let mut challengeable: Vec<_> = devices
+        .into_iter()
+        .filter(|device| device.device_id.number().is_some())
+        .collect();
+    if challengeable.is_empty() {
+        return Err(Error::NoDevice.into());
+    }
+    let default = challengeable
+        .iter()
+        .position(|device| device.default)
+        .unwrap_or_default();
+    Ok(challengeable.swap_remove(default))
+}
+
+/// Completes a verification with a code: the given one, or the one that the user types, twice more if it is wrong.
+async fn complete(
+    session: &Session,
+    user_id: UserId,
+    id: &VerificationId,
+    code: Option<String>,
+) -> Outcome<Exit> {
+    let mut tries = tries(code.as_ref());
+    loop {
+        tries -= 1;
+        let code = code.clone().map_or_else(|| ask("Code"), Ok)?;
+        let accepted = session.mfa().verify_code(user_id, id, code).await?;
+        if accepted {
+            let verification = Verification {
+                id: id.clone(),
+                status: Status::Accepted,
+                device_id: None,
+                reason: None,
+            };
+            return poll::show_verification(session, &verification);
+        }
+        tell("That is not the code.");
+        if tries == 0 {
+            // Too many wrong codes may have ended it.
+            poll::show_verification(
+                session,
+                &session.mfa().get_user_verification(user_id, id).await?,
+            )?;
+            return Ok(Exit::Rejected);
+        }
+    }
+}
+
+/// Confirms a registration with a code: the given one, or the one that the user types, twice more if it is wrong.
+pub(crate) async fn confirm(
+    session: &Session,
+    user_id: UserId,
+    id: &RegistrationId,
+    code: Option<String>,
+) -> Outcome<Exit> {
+    let mut tries = tries(code.as_ref());
+    loop {
+        tries -= 1;
+        let request =
+            VerifyUserRegistrationRequest::new(code.clone().map_or_else(|| ask("Code"), Ok)?);
+        match session
+            .mfa()
+            .verify_user_registration(user_id, id, &request)
+            .await
+        {
+            Ok(result) => {
+                let fields = [
+                    ("registration", result.id.to_string()),
+                    ("status", result.status.to_string()),
+                    ("device", or_empty(result.device_id.as_ref())),
+                ];
+                session.output.one(&result, &fields)?;
+                return Ok(poll::exit(&result.status));
+            }
+            Err(error) if error.is_wrong_code() && tries > 0 => tell("That is not the code."),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Checks a code that belongs to no verification in particular.
+async fn check(session: &Session, user_id: UserId, code: &str) -> Outcome<Exit> {
+    let accepted = match session
+        .mfa()
+        .verify_otp(user_id, &CreateDeviceVerificationRequest::with_otp(code))
+        .await
+    {
+        Ok(result) => result.is_accepted(),
+        Err(error) if error.is_wrong_code() => false,
+        Err(error) => return Err(error.into()),
+    };
+    let status = if accepted { "accepted" } else { "wrong code" };
+    session.output.one(
+        &json!({ "status": status }),
+        &[("status", status.to_owned())],
+    )?;
+    Ok(if accepted { Exit::Done } else { Exit::Rejected })
+}
+
+/// A person may mistype; a program has one code.
+fn tries(code: Option<&String>) -> u32 {
+    if code.is_none() && is_interactive() {
+        3
+    } else {
+        1
+    }
+}
+
+fn show(session: &Session, verification: &DeviceVerification) -> Outcome<()> {
+    let secret = |pick: fn(&FactorData) -> Option<&SecretString>| {
+        verification
+            .factor_data
+            .as_ref()
+            .and_then(pick)
+            .map(|secret| secret.expose_secret().to_owned())
+            .unwrap_or_default()
+    };
+    let fields = [
+        ("verification", verification.id.to_string()),
+        ("status", verification.status.to_string()),
+        ("factor", verification.type_display_name.clone()),
+        ("name", verification.user_display_name.clone()),
+        ("device", or_empty(verification.device_id.as_ref())),
+        ("expires", or_empty(verification.expires_at)),
+        ("number", secret(|data| data.number.as_ref())),
+        ("code", secret(|data| data.verification_token.as_ref())),
+    ];
+    session.output.one(verification, &fields)
+}
