@@ -115,7 +115,7 @@ impl Node {
             redirects: policy.redirects,
         });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-            &directory.join(DATABASE),
+            directory,
             Arc::clone(&core),
             Arc::clone(&clock),
         )?);
@@ -172,8 +172,6 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
     }
 }
 
-/// The database in the data directory.
-const DATABASE: &str = "factord.db";
 const MODE: &str = "mode";
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";

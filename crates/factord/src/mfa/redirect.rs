@@ -15,6 +15,10 @@ pub enum RedirectPolicy {
 impl RedirectPolicy {
     /// Whether the browser may be sent to `address`.
     pub fn allows(&self, address: &str) -> bool {
+        // Browsers and other parsers disagree about what these are, so nobody is sent there.
+        if address.contains(|character: char| character == '\\' || !character.is_ascii_graphic()) {
+            return false;
+        }
         let Ok(url) = Url::parse(address) else {
             return false;
         };
