@@ -163,7 +163,7 @@ def test_a_token_of_another_user_is_a_wrong_code(people):
 
 def test_a_challenge_for_a_token_without_an_otp_is_refused(person):
     made = token_of(person)
-    expect.invalid(person.challenge(made["device_id"]), "device_id")
+    expect.invalid(person.challenge(made["device_id"]), "otp")
 
 
 def test_a_token_named_as_the_device_is_verified_at_once(person):

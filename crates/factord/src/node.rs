@@ -1,6 +1,8 @@
 //! One running node: the store opened, the service and access over it, and the work that goes on beside the requests.
 
+use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,7 +20,7 @@ use crate::mfa::rules::Rules;
 use crate::service::access::Access;
 use crate::service::rate_limit::RateLimiter;
 use crate::service::{Service, cleaner};
-use crate::store::sqlite::{OpenError, SqliteStore};
+use crate::store::sqlite::{self, OpenError, SqliteStore};
 use crate::store::{Store, StoreError};
 
 /// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
@@ -70,6 +72,8 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// The store beneath both.
     pub store: Arc<dyn Store>,
+    /// Held while a server runs, so that there is one at a time.
+    _lock: Option<File>,
 }
 
 /// A data directory cannot be used.
@@ -81,6 +85,22 @@ pub enum NodeError {
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// Another server runs on the directory.
+    #[error(
+        "another server runs on {directory}: end it first, or give this one a directory of its own"
+    )]
+    InUse {
+        /// The directory.
+        directory: String,
+    },
+    /// The file that shows that a server runs cannot be made.
+    #[error("cannot lock {directory}: {source}")]
+    Lock {
+        /// The directory.
+        directory: String,
+        /// What the system says.
+        source: std::io::Error,
+    },
     /// The directory belongs to the other way of running.
     #[error(
         "{directory} holds the data of `factord {used}`, which `factord {wanted}` must not touch: give it a directory of its own"
@@ -106,6 +126,8 @@ impl Node {
         mode: Mode,
         policy: Policy,
     ) -> Result<Self, NodeError> {
+        check_mode(directory, mode)?;
+        let lock = lock(directory, mode)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let core = Arc::new(Core {
             rules: policy.rules,
@@ -136,6 +158,7 @@ impl Node {
             access,
             clock,
             store,
+            _lock: lock,
         })
     }
 
@@ -152,6 +175,52 @@ impl Node {
         shutdown.await;
         drop(stop);
         while tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Refuses a directory that was used for the other way of running, before anything is written.
+///
+/// # Errors
+/// [`NodeError::OtherMode`].
+pub fn check_mode(directory: &Path, mode: Mode) -> Result<(), NodeError> {
+    let is_devs = directory.join(DEV_KEY_FILE).exists();
+    let (used, wanted) = match mode {
+        Mode::Dev if !is_devs && directory.join(sqlite::FILE).exists() => ("serve", "dev"),
+        Mode::Serve if is_devs => ("dev", "serve"),
+        _ => return Ok(()),
+    };
+    Err(NodeError::OtherMode {
+        directory: directory.display().to_string(),
+        used: used.to_owned(),
+        wanted,
+    })
+}
+
+/// Takes the directory for one server; the system gives it back when the process ends, however it ends.
+fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
+    if mode == Mode::Administration {
+        return Ok(None);
+    }
+    let shown = || directory.display().to_string();
+    let failed = |source| NodeError::Lock {
+        directory: shown(),
+        source,
+    };
+    let mut folder = std::fs::DirBuilder::new();
+    folder
+        .recursive(true)
+        .mode(0o700)
+        .create(directory)
+        .map_err(failed)?;
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).write(true).mode(0o600);
+    let file = options
+        .open(directory.join("server.lock"))
+        .map_err(failed)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(NodeError::InUse { directory: shown() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
     }
 }
 
@@ -175,3 +244,5 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
 const MODE: &str = "mode";
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";
+/// Where `factord dev` keeps its sealing key, in its data directory: no other directory has it.
+pub const DEV_KEY_FILE: &str = "dev.key";

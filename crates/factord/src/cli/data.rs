@@ -8,7 +8,7 @@ use clap::Args;
 use super::output::{Output, note};
 use crate::config::{Flag, Sources, Storage};
 use crate::mfa::ids::UserId;
-use crate::node::{Mode, Node, Policy};
+use crate::node::{self, Mode, Node, Policy};
 use crate::store::UserFilter;
 
 /// Where the data is.
@@ -129,4 +129,4 @@ pub async fn find_user(node: &Node, text: &str) -> anyhow::Result<UserId> {
 /// The data directory where none is named.
 pub const DEFAULT_DATA: &str = "factord-data";
 /// Where `factord dev` keeps its sealing key, in the data directory.
-pub const DEV_KEY_FILE: &str = "sealing.key";
+pub const DEV_KEY_FILE: &str = node::DEV_KEY_FILE;

@@ -29,7 +29,7 @@ use crate::delivery::outbox::Outbox;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
-use crate::node::{Mode, Node, Policy};
+use crate::node::{Mode, Node, Policy, check_mode};
 use crate::store::UserFilter;
 use crate::telemetry::Telemetry;
 
@@ -99,6 +99,7 @@ impl Dev {
             format: LogFormat::Text,
             ..LogSettings::default()
         })?;
+        check_mode(&self.data, Mode::Dev)?;
         let key = key(&self.data)?;
         let node = Node::open(&self.data, &key, Mode::Dev, policy()).await?;
         let secret = self.credentials(&node).await?;

@@ -67,6 +67,12 @@ pub struct New {
     /// The number that text messages go to, E.164: +14155550100
     #[arg(long)]
     phone: Option<String>,
+    /// The first name
+    #[arg(long)]
+    firstname: Option<String>,
+    /// The last name
+    #[arg(long)]
+    lastname: Option<String>,
 }
 
 impl User {
@@ -87,8 +93,15 @@ async fn create(data: &Data, new: New) -> anyhow::Result<()> {
         username,
         email,
         phone,
+        firstname,
+        lastname,
     } = new;
+    let names = [("firstname", firstname), ("lastname", lastname)];
+    let given = names
+        .into_iter()
+        .filter_map(|(field, name)| Some((field.to_owned(), name?.into())));
     let profile = UpdateProfile {
+        attributes: given.collect(),
         username,
         email,
         phone,

@@ -27,6 +27,8 @@ impl Factor for Authenticator {
             codes: Codes::Digits(otp::DIGITS),
             channel: None,
             works_unchallenged: true,
+            confirmed_without_code: false,
+            replaces_older: false,
             devices: 1,
         }
     }
@@ -72,9 +74,12 @@ impl Factor for Authenticator {
         &self,
         ceremony: &mut Ceremony<'_>,
         pending: &Registration,
-        code: &Code,
+        code: Option<&Code>,
     ) -> Result<Verdict, Fault> {
-        check(ceremony, &pending.data, code)
+        match code {
+            Some(code) => check(ceremony, &pending.data, code),
+            None => Ok(Verdict::Wrong(Reason::NoCode)),
+        }
     }
 
     fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
@@ -158,6 +163,7 @@ fn show(core: &Core, account: &str, secret: &[u8]) -> Shown {
     Shown {
         verification_token: Some(SecretString::from(secret.as_str())),
         totp_url: Some(SecretString::from(url)),
+        ..Shown::default()
     }
 }
 

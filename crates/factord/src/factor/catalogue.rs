@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::Email;
+use super::recovery_codes::RecoveryCodes;
 use super::sms::Sms;
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
@@ -37,7 +38,7 @@ impl Catalogue {
                 disabled(58_962), // Email MagicLink
                 disabled(58_963), // WebAuthn
                 disabled(58_964), // YubiKey
-                disabled(58_965), // Recovery Codes
+                offered(58_965, &RecoveryCodes),
             ],
         }
     }

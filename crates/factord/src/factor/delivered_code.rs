@@ -12,7 +12,7 @@ use crate::crypto::keys::{KeyedHash, Keys};
 use crate::delivery::message::Message;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
-use crate::mfa::user::Verification;
+use crate::mfa::user::{Registration, Verification};
 
 /// Digits of a code that is sent (NIST SP 800-63B-4 §3.1.3.2: at least six).
 pub const DIGITS: usize = 6;
@@ -43,7 +43,7 @@ pub fn issue(
 ///
 /// # Errors
 /// [`Fault::Record`] if `data` is not what [`issue`] wrote.
-pub fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, Fault> {
+fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, Fault> {
     let record: Record = data.read()?;
     Ok(if record.expires_at <= ceremony.now {
         Verdict::Wrong(Reason::Expired)
@@ -52,6 +52,21 @@ pub fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdic
     } else {
         Verdict::Wrong(Reason::Wrong)
     })
+}
+
+/// The same for a registration.
+///
+/// # Errors
+/// As [`check`].
+pub fn confirm(
+    ceremony: &Ceremony<'_>,
+    pending: &Registration,
+    code: Option<&Code>,
+) -> Result<Verdict, Fault> {
+    match code {
+        Some(code) => check(ceremony, &pending.data, code),
+        None => Ok(Verdict::Wrong(Reason::NoCode)),
+    }
 }
 
 /// The same for a verification; without one nothing was sent, and no code is right.

@@ -5,6 +5,7 @@ pub mod authenticator;
 pub mod catalogue;
 mod delivered_code;
 pub mod email;
+pub mod recovery_codes;
 pub mod sms;
 
 use rand::CryptoRng;
@@ -46,7 +47,20 @@ pub trait Factor: Send + Sync {
         pending: &Registration,
     ) -> Result<Shown, Fault>;
 
-    /// Whether `code` confirms the enrolment; if so, the record that the device starts with.
+    /// What must be computed before the enrolment can be confirmed, since it is too slow for a store's transaction.
+    /// The result comes as [`Ceremony::evidence`].
+    fn prepare_confirmation(
+        &self,
+        _core: &Core,
+        _user: UserId,
+        _pending: &Registration,
+        _rng: &mut dyn CryptoRng,
+    ) -> Option<Work> {
+        None
+    }
+
+    /// Whether `code` confirms the enrolment; if so, the record that the device starts with. There is a code, but for a
+    /// factor that is [`Description::confirmed_without_code`].
     ///
     /// # Errors
     /// [`Fault`] if something stored cannot be used.
@@ -54,7 +68,7 @@ pub trait Factor: Send + Sync {
         &self,
         ceremony: &mut Ceremony<'_>,
         pending: &Registration,
-        code: &Code,
+        code: Option<&Code>,
     ) -> Result<Verdict, Fault>;
 
     /// Challenges a device.
@@ -62,6 +76,12 @@ pub trait Factor: Send + Sync {
     /// # Errors
     /// [`Fault`] if something stored cannot be used.
     fn challenge(&self, ceremony: &mut Ceremony<'_>, device: &Device) -> Result<Issued, Fault>;
+
+    /// What must be computed before `code` can be checked, since it is too slow for a store's transaction. The result
+    /// comes as [`Ceremony::evidence`]; by then the device may have changed. Asked for long codes alone.
+    fn prepare(&self, _device: &Device, _code: &Code) -> Option<Work> {
+        None
+    }
 
     /// Whether `code` is right for the device, in answer to `pending` or, for a factor that needs no challenge, to
     /// none; if so, the record that the device goes on with.
@@ -75,7 +95,15 @@ pub trait Factor: Send + Sync {
         pending: Option<&Verification>,
         code: &Code,
     ) -> Result<Verdict, Fault>;
+
+    /// What an administrator may want to know of a device.
+    fn detail(&self, _device: &Device) -> Option<String> {
+        None
+    }
 }
+
+/// A computation that takes long; it gives what the factor reads as [`Ceremony::evidence`].
+pub type Work = Box<dyn FnOnce() -> Data + Send>;
 
 /// The unchanging facts of a factor.
 #[derive(Debug)]
@@ -90,6 +118,10 @@ pub struct Description {
     pub channel: Option<Channel>,
     /// Whether the factor needs no challenge: a code can be checked against the device alone.
     pub works_unchallenged: bool,
+    /// Whether an enrolment may be confirmed without a code: the caller says that the person has what was shown.
+    pub confirmed_without_code: bool,
+    /// Whether a new enrolment takes the place of the older device, which is refused otherwise.
+    pub replaces_older: bool,
     /// How many devices of it a user may have.
     pub devices: usize,
 }
@@ -127,6 +159,8 @@ pub struct Ceremony<'a> {
     pub expires_at: Timestamp,
     /// The text that the caller wants the code sent with.
     pub custom_message: Option<&'a str>,
+    /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
+    pub evidence: Option<&'a Data>,
 }
 
 /// What starting an enrolment or a challenge gives.
@@ -147,6 +181,8 @@ pub struct Shown {
     pub verification_token: Option<SecretString>,
     /// The `otpauth://` address that an authenticator app scans.
     pub totp_url: Option<SecretString>,
+    /// Codes for the person to keep.
+    pub recovery_codes: Option<Vec<SecretString>>,
 }
 
 /// What a factor says of a code.

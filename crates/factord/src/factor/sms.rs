@@ -19,6 +19,8 @@ impl Factor for Sms {
             codes: Codes::Digits(delivered_code::DIGITS),
             channel: Some(Channel::Sms),
             works_unchallenged: false,
+            confirmed_without_code: false,
+            replaces_older: false,
             devices: 1,
         }
     }
@@ -35,9 +37,9 @@ impl Factor for Sms {
         &self,
         ceremony: &mut Ceremony<'_>,
         pending: &Registration,
-        code: &Code,
+        code: Option<&Code>,
     ) -> Result<Verdict, Fault> {
-        delivered_code::check(ceremony, &pending.data, code)
+        delivered_code::confirm(ceremony, pending, code)
     }
 
     fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {

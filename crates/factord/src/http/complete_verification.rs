@@ -44,8 +44,16 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
     let has_code = code.is_some();
     let completed = match id {
         Some(id) => {
-            let command = CompleteVerification { id, device, code };
-            app.service.decide(user, command).await.map_err(Error::from)
+            let command = CompleteVerification {
+                id,
+                device,
+                code,
+                evidence: None,
+            };
+            app.service
+                .complete(user, command)
+                .await
+                .map_err(Error::from)
         }
         None => Err(app.nothing(user).await),
     };

@@ -8,7 +8,6 @@ use super::extract::Json;
 use super::openapi::Answering;
 use super::{App, wire};
 use crate::auth::scope::Permission;
-use crate::mfa::registration::ConfirmRegistration;
 
 /// Confirm a registration
 ///
@@ -42,8 +41,8 @@ pub(super) async fn handler(
     let has_code = code.is_some();
     let confirmed = match id {
         Some(id) => {
-            let command = ConfirmRegistration { id, code };
-            app.service.decide(user, command).await.map_err(Error::from)
+            let confirmed = app.service.confirm(user, id, code);
+            confirmed.await.map_err(Error::from)
         }
         None => Err(app.nothing(user).await),
     };

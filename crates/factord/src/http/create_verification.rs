@@ -108,7 +108,8 @@ async fn verify(
         device,
         options,
         code,
+        evidence: None,
     };
-    app.service.decide(user, command).await?;
+    app.service.verify(user, command).await?;
     Ok(wire::accepted())
 }

@@ -56,6 +56,8 @@ pub(super) enum Error {
     NotByCode,
     /// 429: the credential has used up its requests for this many seconds.
     TooManyRequests(u64),
+    /// The user has tried too many long codes; another is looked at after so many seconds.
+    TooManyTries(u64),
     /// 429: the destination has had enough messages for this many seconds.
     TooManyMessages(u64),
     /// 500.
@@ -101,7 +103,9 @@ impl Error {
             Self::PayloadTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
             Self::UnsupportedMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Self::Invalid(_) | Self::NotByCode => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::TooManyRequests(_) | Self::TooManyMessages(_) => StatusCode::TOO_MANY_REQUESTS,
+            Self::TooManyRequests(_) | Self::TooManyTries(_) | Self::TooManyMessages(_) => {
+                StatusCode::TOO_MANY_REQUESTS
+            }
             Self::Internal => StatusCode::INTERNAL_SERVER_ERROR,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         }
@@ -147,6 +151,7 @@ impl Error {
             Self::Invalid(_) => "Validations failed",
             Self::NotByCode => "The factor is not confirmed by a code: poll its state",
             Self::TooManyRequests(_) => "The credential has used up its requests",
+            Self::TooManyTries(_) => "Too many tries in a minute",
             Self::TooManyMessages(_) => "Too many messages to this destination",
             Self::Internal => "Something went wrong on our side",
             Self::Unavailable => "The service cannot answer now",
@@ -201,6 +206,7 @@ impl Error {
         match self {
             Self::Delayed(seconds)
             | Self::TooManyRequests(seconds)
+            | Self::TooManyTries(seconds)
             | Self::TooManyMessages(seconds) => Some(*seconds),
             Self::Unavailable => Some(UNAVAILABLE_SECONDS),
             _ => None,
@@ -219,6 +225,7 @@ impl From<service::Error> for Error {
         match error {
             service::Error::NoSuchUser => Self::NoSuchUser,
             service::Error::Refused(refusal) => refusal.into(),
+            service::Error::TooManyTries(seconds) => Self::TooManyTries(seconds),
             service::Error::Store(error) => error.into(),
         }
     }

@@ -66,10 +66,13 @@ pub(super) fn factor_data(shown: Shown) -> Option<FactorData> {
     let Shown {
         verification_token,
         totp_url,
+        recovery_codes,
     } = shown;
-    (verification_token.is_some() || totp_url.is_some()).then(|| FactorData {
+    let shows = verification_token.is_some() || totp_url.is_some() || recovery_codes.is_some();
+    shows.then(|| FactorData {
         verification_token,
         totp_url,
+        recovery_codes,
         ..FactorData::default()
     })
 }

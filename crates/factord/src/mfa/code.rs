@@ -29,6 +29,11 @@ impl Code {
         }
     }
 
+    /// Whether the code is longer than any that is typed digit by digit.
+    pub fn is_long(&self) -> bool {
+        matches!(self, Self::Text(text) if text.len() > MOST_DIGITS)
+    }
+
     /// Whether the code could be one of `digits` decimal digits.
     pub fn fits(&self, digits: usize) -> bool {
         let text = self.at_length(digits);
@@ -49,6 +54,9 @@ impl fmt::Debug for Code {
         f.write_str("Code(…)")
     }
 }
+
+/// The longest code of digits: a temporary token.
+const MOST_DIGITS: usize = 8;
 
 #[cfg(test)]
 mod tests {

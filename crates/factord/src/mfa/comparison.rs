@@ -15,8 +15,12 @@ use crate::crypto::keys::KeyedHash;
 use crate::factor::{Ceremony, Codes, Verdict};
 
 /// A code, and everything of one user that it is compared with. It counts against all of it.
-pub(super) struct Comparison {
+pub(super) struct Comparison<'a> {
     pub(super) candidates: Vec<Candidate>,
+    /// Whether a temporary token completes the verification that it is sent for: not where none was named.
+    pub(super) token_completes: bool,
+    /// What the factor of the only candidate computed beforehand.
+    pub(super) evidence: Option<&'a Data>,
 }
 
 /// A device that is not locked, and the verification that the code is for.
@@ -25,7 +29,7 @@ pub(super) struct Candidate {
     pub(super) verification: Option<Verification>,
 }
 
-impl Comparison {
+impl Comparison<'_> {
     /// Accepts the first thing that the code is right for. A temporary token may stand in for the device.
     ///
     /// # Errors
@@ -34,7 +38,7 @@ impl Comparison {
     pub(super) fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
         let mut refused = Vec::with_capacity(self.candidates.len());
         for candidate in &self.candidates {
-            match candidate.check(draft, code)? {
+            match candidate.check(draft, code, self.evidence)? {
                 Verdict::Accepted(data) => {
                     candidate.accept(draft, data, code);
                     return Ok(());
@@ -53,12 +57,8 @@ impl Comparison {
                 }),
             }
         }
-        let verifications: Vec<_> = self
-            .candidates
-            .iter()
-            .filter_map(Candidate::verification_id)
-            .collect();
-        if temporary_token::accept(draft, code, &verifications) {
+        let named = self.candidates.first().filter(|_| self.token_completes);
+        if temporary_token::accept(draft, code, named.and_then(Candidate::verification_id)) {
             return Ok(());
         }
         if temporary_token::accepted_last(draft, code) {
@@ -83,7 +83,12 @@ impl Candidate {
             .map(|verification| verification.id)
     }
 
-    fn check(&self, draft: &mut Draft<'_>, code: &Code) -> Result<Verdict, Refusal> {
+    fn check(
+        &self,
+        draft: &mut Draft<'_>,
+        code: &Code,
+        evidence: Option<&Data>,
+    ) -> Result<Verdict, Refusal> {
         let factor = draft
             .core
             .catalogue
@@ -101,6 +106,7 @@ impl Candidate {
             destination: self.device.destination.as_deref(),
             expires_at: verification.map_or(draft.now, |verification| verification.expires_at),
             custom_message: None,
+            evidence,
         };
         Ok(factor.check(&mut ceremony, &self.device, verification, code)?)
     }

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::Core;
 use super::code::Code;
 use super::comparison::{Candidate, Comparison};
+use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
@@ -24,6 +25,8 @@ pub struct CompleteVerification {
     pub device: Option<DeviceId>,
     /// The code, if one was sent.
     pub code: Option<Code>,
+    /// What the factor computed beforehand.
+    pub evidence: Option<Data>,
 }
 
 impl Decide for CompleteVerification {
@@ -99,6 +102,8 @@ impl CompleteVerification {
                 device,
                 verification: Some(verification.clone()),
             }],
+            token_completes: true,
+            evidence: self.evidence.as_ref(),
         }
         .decide(draft, code)
     }
@@ -113,6 +118,8 @@ pub struct VerifyCode {
     pub options: Options,
     /// The code.
     pub code: Code,
+    /// What the factor of the named device computed beforehand.
+    pub evidence: Option<Data>,
 }
 
 impl Decide for VerifyCode {
@@ -191,6 +198,8 @@ impl VerifyCode {
                 device,
                 verification,
             }],
+            token_completes: true,
+            evidence: self.evidence.as_ref(),
         }
         .decide(draft, &self.code)
     }
@@ -218,7 +227,12 @@ impl VerifyCode {
         if candidates.is_empty() && draft.user.mfa.temporary_tokens.is_empty() {
             locked.pass()?;
         }
-        Comparison { candidates }.decide(draft, &self.code)
+        Comparison {
+            candidates,
+            token_completes: false,
+            evidence: None,
+        }
+        .decide(draft, &self.code)
     }
 }
 

@@ -119,13 +119,8 @@ impl CreateRegistration {
         values.display_name(&self.display_name);
         values.redirect_to(self.redirect_to.as_deref(), &core.redirects);
         let factor = core.catalogue.factor(self.factor_id);
-        let enrolled = user
-            .mfa
-            .devices
-            .iter()
-            .filter(|device| device.factor_id == self.factor_id)
-            .count();
-        let Some(factor) = factor.filter(|factor| enrolled < factor.description().devices) else {
+        let factor = factor.filter(|factor| may_enrol(user, self.factor_id, factor.description()));
+        let Some(factor) = factor else {
             values.require("factor_id", false);
             values.check()?;
             return Err(Refusal::invalid("factor_id"));
@@ -160,6 +155,7 @@ impl CreateRegistration {
             destination: registration.destination.as_deref(),
             expires_at: registration.expires_at,
             custom_message: self.custom_message.as_deref(),
+            evidence: None,
         })?;
         if issued.message.is_some() {
             draft
@@ -178,6 +174,8 @@ pub struct ConfirmRegistration {
     pub id: Uuid,
     /// The code, if one was sent.
     pub code: Option<Code>,
+    /// What the factor computed beforehand.
+    pub evidence: Option<Data>,
 }
 
 impl Decide for ConfirmRegistration {
@@ -225,11 +223,17 @@ impl ConfirmRegistration {
             .catalogue
             .factor(registration.factor_id)
             .ok_or(Refusal::Disabled)?;
-        let codes = factor.description().codes;
+        let Description {
+            codes,
+            confirmed_without_code,
+            ..
+        } = *factor.description();
         if codes == Codes::None {
             return Err(Refusal::NotByCode);
         }
-        let code = self.code.as_ref().ok_or(Refusal::NoCode)?;
+        if self.code.is_none() && !confirmed_without_code {
+            return Err(Refusal::NoCode);
+        }
         if matches!(codes, Codes::Digits(_)) {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
@@ -248,12 +252,13 @@ impl ConfirmRegistration {
                 destination: registration.destination.as_deref(),
                 expires_at: registration.expires_at,
                 custom_message: None,
+                evidence: self.evidence.as_ref(),
             },
             registration,
-            code,
+            self.code.as_ref(),
         )?;
         match verdict {
-            Verdict::Accepted(data) => Ok(accept(draft, registration, data, code)),
+            Verdict::Accepted(data) => Ok(accept(draft, registration, data, self.code.as_ref())),
             Verdict::Wrong(reason) => Err(refuse(draft, registration.id, reason)),
         }
     }
@@ -264,16 +269,19 @@ fn accept(
     draft: &mut Draft<'_>,
     registration: &Registration,
     data: Data,
-    code: &Code,
+    code: Option<&Code>,
 ) -> Registration {
     let mut device = registration.device(draft.now, data);
-    device.last_code = remembered(
-        draft.core,
-        draft.user.id,
-        device.number,
-        device.factor_id,
-        code,
-    );
+    device.last_code = code.and_then(|code| {
+        remembered(
+            draft.core,
+            draft.user.id,
+            device.number,
+            device.factor_id,
+            code,
+        )
+    });
+    replace_older(draft, registration.factor_id);
     draft.user.mfa.devices.push(device);
     draft.user.mfa.throttle.clear();
     draft.history.confirm_registration(registration.id);
@@ -290,6 +298,21 @@ fn accept(
         .finished
         .push(Finished::Registration(accepted.clone()));
     accepted
+}
+
+/// Where a factor's newer device takes the place of the older, that one goes.
+fn replace_older(draft: &mut Draft<'_>, factor_id: i64) {
+    let factor = draft.core.catalogue.described(factor_id);
+    if factor.is_some_and(|factor| factor.replaces_older) {
+        draft
+            .user
+            .mfa
+            .devices
+            .retain(|device| device.factor_id != factor_id);
+        draft.end_verifications(Ending::DeviceDeleted, |pending| {
+            pending.factor_id == factor_id
+        });
+    }
 }
 
 /// A wrong code counts for the user and, at the fifth, ends the registration.
@@ -360,14 +383,16 @@ pub fn view(
 
 /// What get_auth_factors lists: the factors that this user may still enrol.
 pub fn enrollable(core: &Core, user: &User) -> impl Iterator<Item = (i64, &'static Description)> {
-    core.catalogue.offered().filter(|(id, description)| {
-        user.mfa
-            .devices
-            .iter()
-            .filter(|device| device.factor_id == *id)
-            .count()
-            < description.devices
-    })
+    let offered = core.catalogue.offered();
+    offered.filter(|(id, description)| may_enrol(user, *id, description))
+}
+
+fn may_enrol(user: &User, factor_id: i64, description: &Description) -> bool {
+    let devices = user.mfa.devices.iter();
+    let enrolled = devices
+        .filter(|device| device.factor_id == factor_id)
+        .count();
+    enrolled < description.devices || description.replaces_older
 }
 
 /// Where messages of the factor go for this user.

@@ -97,9 +97,9 @@ fn draw_digits(draft: &mut Draft<'_>) -> Zeroizing<String> {
     }
 }
 
-/// Compares `code` with every token that is alive and not delayed. If one is right it is used, and `verifications`,
-/// which it stands in for, are accepted (the first of them).
-pub(super) fn accept(draft: &mut Draft<'_>, code: &Code, verifications: &[Uuid]) -> bool {
+/// Compares `code` with every token that is alive and not delayed. If one is right it is used, and
+/// `verification`, for which it stands in, is accepted.
+pub(super) fn accept(draft: &mut Draft<'_>, code: &Code, verification: Option<Uuid>) -> bool {
     let Some(code) = hash_of(draft, code) else {
         return false;
     };
@@ -115,8 +115,8 @@ pub(super) fn accept(draft: &mut Draft<'_>, code: &Code, verifications: &[Uuid])
         return false;
     };
     use_up(draft, number);
-    if let Some(id) = verifications.first() {
-        accept_verification(draft, *id);
+    if let Some(id) = verification {
+        accept_verification(draft, id);
     }
     draft.record(
         Some(DeviceId::TemporaryToken(number)),

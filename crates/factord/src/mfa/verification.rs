@@ -137,6 +137,7 @@ impl CreateVerification {
                 destination: device.destination.as_deref(),
                 expires_at: verification.expires_at,
                 custom_message: self.options.custom_message.as_deref(),
+                evidence: None,
             },
             device,
         )?;

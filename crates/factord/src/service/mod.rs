@@ -1,12 +1,15 @@
 //! The shell around the core: load, decide, commit. Nothing here is a rule; nothing here knows the wire.
 
 pub mod access;
+mod answers;
 pub mod cleaner;
 pub mod rate_limit;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
+
+use answers::Workshop;
 
 use crate::factor::Description;
 use crate::mfa::decision::Decide;
@@ -22,6 +25,7 @@ use crate::store::{self, Loaded, Store, StoreError, UserFilter, UserPage};
 pub struct Service {
     core: Arc<Core>,
     store: Arc<dyn Store>,
+    workshop: Arc<Workshop>,
 }
 
 /// Why an operation was not done.
@@ -33,6 +37,9 @@ pub enum Error {
     /// The rules say no.
     #[error("refused")]
     Refused(Refusal),
+    /// The user has caused so many slow computations that the next waits for this many seconds.
+    #[error("too many tries")]
+    TooManyTries(u64),
     /// The database could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,7 +69,11 @@ pub struct ListedDevice {
 impl Service {
     /// The service over one store, whose decisions know `core`.
     pub fn new(core: Arc<Core>, store: Arc<dyn Store>) -> Self {
-        Self { core, store }
+        Self {
+            core,
+            store,
+            workshop: Arc::default(),
+        }
     }
 
     /// What every decision knows.

@@ -1,14 +1,16 @@
-//! So many requests an hour for each credential, if the operator wants a limit (contract, GET /auth/rate_limit).
+//! So many requests in a window of time: an hour for each credential, if the operator wants a limit (contract, GET
+//! /auth/rate_limit); a minute for each user, where a request costs much.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use crate::clock::Timestamp;
 
-/// Counts the requests of each credential in windows of an hour.
-#[derive(Debug, Default)]
+/// Counts the requests of each caller in windows of time.
+#[derive(Debug)]
 pub struct RateLimiter {
     limit: Option<u32>,
+    window_seconds: i64,
     windows: Mutex<HashMap<Box<str>, Window>>,
 }
 
@@ -30,10 +32,16 @@ pub struct Standing {
 }
 
 impl RateLimiter {
-    /// So many requests an hour for each credential; without a number, as many as it likes.
+    /// So many requests an hour for each caller; without a number, as many as it likes.
     pub fn new(limit: Option<u32>) -> Self {
+        Self::with_window(limit, HOUR)
+    }
+
+    /// So many requests in so many seconds.
+    pub fn with_window(limit: Option<u32>, window_seconds: i64) -> Self {
         Self {
             limit,
+            window_seconds,
             windows: Mutex::default(),
         }
     }
@@ -42,55 +50,56 @@ impl RateLimiter {
     ///
     /// # Errors
     /// The seconds until the next window, at least 1, if this one is used up.
-    pub fn admit(&self, credential: &str, now: Timestamp) -> Result<(), u64> {
+    pub fn admit(&self, caller: &str, now: Timestamp) -> Result<(), u64> {
         let Some(limit) = self.limit else {
             return Ok(());
         };
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = current(windows.entry(credential.into()).or_insert(NO_WINDOW), now);
-        if window.used >= limit {
-            return Err(window.ends.since(now).unsigned_abs().max(1));
-        }
-        window.used += 1;
-        Ok(())
+        self.in_window(caller, now, |window| {
+            if window.used >= limit {
+                return Err(window.ends.since(now).unsigned_abs().max(1));
+            }
+            window.used += 1;
+            Ok(())
+        })
     }
 
-    /// How a credential stands, without counting.
-    pub fn standing(&self, credential: &str, now: Timestamp) -> Standing {
+    /// How a caller stands, without counting.
+    pub fn standing(&self, caller: &str, now: Timestamp) -> Standing {
         let Some(limit) = self.limit else {
             return Standing {
                 limit: UNLIMITED,
                 remaining: UNLIMITED,
-                reset: WINDOW_SECONDS.unsigned_abs(),
+                reset: self.window_seconds.unsigned_abs(),
             };
         };
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = current(windows.entry(credential.into()).or_insert(NO_WINDOW), now);
-        let reset = window.ends.since(now).unsigned_abs();
-        Standing {
+        self.in_window(caller, now, |window| Standing {
             limit,
             remaining: limit.saturating_sub(window.used),
-            reset,
-        }
+            reset: window.ends.since(now).unsigned_abs(),
+        })
     }
-}
 
-/// The window that `now` lies in: the old one, or a new one in its place.
-fn current(window: &mut Window, now: Timestamp) -> &mut Window {
-    if window.ends <= now {
-        *window = Window {
-            ends: now.plus(WINDOW_SECONDS),
+    /// The caller's window that `now` lies in: the old one, or a new one in its place.
+    fn in_window<T>(&self, caller: &str, now: Timestamp, with: impl FnOnce(&mut Window) -> T) -> T {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if windows.len() >= MOST_CALLERS {
+            windows.retain(|_, window| window.ends > now);
+        }
+        let new = Window {
+            ends: now.plus(self.window_seconds),
             used: 0,
         };
+        let window = windows.entry(caller.into()).or_insert(new);
+        if window.ends <= now {
+            *window = new;
+        }
+        with(window)
     }
-    window
 }
 
-const WINDOW_SECONDS: i64 = 3_600;
-const NO_WINDOW: Window = Window {
-    ends: Timestamp::from_seconds(i64::MIN),
-    used: 0,
-};
+const HOUR: i64 = 3_600;
+/// Callers whose windows are remembered before those that ended are forgotten.
+const MOST_CALLERS: usize = 10_000;
 /// What a limit that is not set reads as (contract, GET /auth/rate_limit).
 const UNLIMITED: u32 = 2_147_483_647;
 

@@ -49,6 +49,18 @@ pub(crate) fn optional<'de, T: Lenient, D: Deserializer<'de>>(
     Ok(Option::<Wrapped<T>>::deserialize(deserializer)?.map(|wrapped| wrapped.0))
 }
 
+/// Reads a text of a request that must be there: a string and nothing else.
+pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer)
+}
+
+/// Reads a text of a request that may be absent or `null`. Needs `#[serde(default)]` beside it.
+pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    Option::deserialize(deserializer)
+}
+
 /// Reads a field whose absence, or `null`, means the default. Needs `#[serde(default)]` beside it.
 pub(crate) fn or_default<'de, T: Lenient + Default, D: Deserializer<'de>>(
     deserializer: D,

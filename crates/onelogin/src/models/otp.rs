@@ -13,7 +13,7 @@ use super::lenient::{self, Lenient};
 /// as it is. `Debug` shows neither.
 #[derive(Clone)]
 pub enum Otp {
-    /// A JSON number, not negative, without a fraction, of at most 64 bits.
+    /// A JSON number, not negative, without a fraction; one of more than 64 bits reads as the largest.
     Number(u64),
     /// A JSON string, whatever it holds.
     Text(SecretString),
@@ -72,11 +72,16 @@ impl Lenient for Otp {
     const EXPECTED: &'static str = "a string or a whole number";
 
     fn from_integer(integer: i128) -> Option<Self> {
-        integer.try_into().ok().map(Self::Number)
+        (integer >= 0).then(|| Self::Number(integer.try_into().unwrap_or(u64::MAX)))
     }
 
     fn from_text(text: &str) -> Option<Self> {
         Some(Self::Text(text.into()))
+    }
+
+    /// A number that is too long for any code: it is a wrong one, like every other.
+    fn from_float(float: f64) -> Option<Self> {
+        (float >= 0.0 && float.fract() == 0.0).then_some(Self::Number(u64::MAX))
     }
 }
 

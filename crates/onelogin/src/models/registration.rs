@@ -19,8 +19,8 @@ pub struct CreateFactorRegistrationRequest {
     #[cfg_attr(feature = "openapi", schema(value_type = super::schema::Integer))]
     pub factor_id: FactorId,
     /// The user's name for the device.
-    #[serde(deserialize_with = "lenient::required")]
-    #[cfg_attr(feature = "openapi", schema(value_type = super::schema::Text))]
+    #[serde(deserialize_with = "lenient::text")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub display_name: String,
     /// How long it may take to confirm, in seconds: 120 to 900, by default 120.
     #[serde(
@@ -41,19 +41,19 @@ pub struct CreateFactorRegistrationRequest {
     /// Where the browser goes two seconds after a magic link or a hosted page succeeded.
     #[serde(
         default,
-        deserialize_with = "lenient::optional",
+        deserialize_with = "lenient::optional_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::schema::Text>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub redirect_to: Option<String>,
     /// The text of the SMS, with `{{otp_code}}` and, if wanted, `{{otp_expiry}}` in minutes: at most 160 characters once
     /// they are filled in.
     #[serde(
         default,
-        deserialize_with = "lenient::optional",
+        deserialize_with = "lenient::optional_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::schema::Text>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub custom_message: Option<String>,
 }
 

@@ -73,7 +73,7 @@ impl From<i64> for UserStatus {
 }
 
 macro_rules! user_models {
-    ($($(#[doc = $doc:literal])* $field:ident: $type:ty, $read:literal, $schema:ty $(, $example:literal)?;)*) => {
+    ($($(#[doc = $doc:literal])* $field:ident: $type:ty, $read:literal, $read_request:literal, $schema:ty $(, $example:literal)?;)*) => {
         /// A user, as the service shows one.
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -123,7 +123,7 @@ macro_rules! user_models {
         pub struct UserRequest {
             $(
                 $(#[doc = $doc])*
-                #[serde(default, deserialize_with = $read, skip_serializing_if = "Option::is_none")]
+                #[serde(default, deserialize_with = $read_request, skip_serializing_if = "Option::is_none")]
                 #[cfg_attr(feature = "openapi", schema(value_type = Option<$schema>))]
                 pub $field: Option<$type>,
             )*
@@ -184,53 +184,53 @@ macro_rules! user_models {
 
 user_models! {
     /// The name to log in with.
-    username: String, "lenient::optional", super::schema::Text, "ada";
+    username: String, "lenient::optional", "lenient::optional_text", String, "ada";
     /// The e-mail address.
-    email: String, "lenient::optional", super::schema::Text, "ada@example.com";
+    email: String, "lenient::optional", "lenient::optional_text", String, "ada@example.com";
     /// The first name.
-    firstname: String, "lenient::optional", super::schema::Text, "Ada";
+    firstname: String, "lenient::optional", "lenient::optional_text", String, "Ada";
     /// The last name.
-    lastname: String, "lenient::optional", super::schema::Text, "Lovelace";
+    lastname: String, "lenient::optional", "lenient::optional_text", String, "Lovelace";
     /// The phone number in E.164 form.
-    phone: String, "lenient::optional", super::schema::Text, "+14155550100";
+    phone: String, "lenient::optional", "lenient::optional_text", String, "+14155550100";
     /// Whether the user has been approved: 0 to 3, where 1 is approved.
-    state: i64, "lenient::optional", super::schema::Integer, 1;
+    state: i64, "lenient::optional", "lenient::optional", super::schema::Integer, 1;
     /// What the user may do: 0 to 5, 7 or 8, where 1 is active, 2 suspended and 3 locked.
-    status: i64, "lenient::optional", super::schema::Integer, 1;
+    status: i64, "lenient::optional", "lenient::optional", super::schema::Integer, 1;
     /// The user's id in another directory.
-    external_id: String, "lenient::optional", super::schema::Text;
+    external_id: String, "lenient::optional", "lenient::optional_text", String;
     /// The job title.
-    title: String, "lenient::optional", super::schema::Text;
+    title: String, "lenient::optional", "lenient::optional_text", String;
     /// The department.
-    department: String, "lenient::optional", super::schema::Text;
+    department: String, "lenient::optional", "lenient::optional_text", String;
     /// The company.
-    company: String, "lenient::optional", super::schema::Text;
+    company: String, "lenient::optional", "lenient::optional_text", String;
     /// A free text.
-    comment: String, "lenient::optional", super::schema::Text;
+    comment: String, "lenient::optional", "lenient::optional_text", String;
     /// The group that the user is in.
-    group_id: i64, "lenient::optional", super::schema::Integer;
+    group_id: i64, "lenient::optional", "lenient::optional", super::schema::Integer;
     /// The roles that the user has.
-    role_ids: Vec<i64>, "lenient::list", Vec<super::schema::Integer>;
+    role_ids: Vec<i64>, "lenient::list", "lenient::list", Vec<super::schema::Integer>;
     /// The directory that the user comes from.
-    directory_id: i64, "lenient::optional", super::schema::Integer;
+    directory_id: i64, "lenient::optional", "lenient::optional", super::schema::Integer;
     /// The identity provider that is trusted for the user.
-    trusted_idp_id: i64, "lenient::optional", super::schema::Integer;
+    trusted_idp_id: i64, "lenient::optional", "lenient::optional", super::schema::Integer;
     /// The manager's id in Active Directory.
-    manager_ad_id: String, "lenient::optional", super::schema::Text;
+    manager_ad_id: String, "lenient::optional", "lenient::optional_text", String;
     /// The manager's user id.
-    manager_user_id: String, "lenient::optional", super::schema::Text;
+    manager_user_id: String, "lenient::optional", "lenient::optional_text", String;
     /// The user's name in Active Directory.
-    samaccountname: String, "lenient::optional", super::schema::Text;
+    samaccountname: String, "lenient::optional", "lenient::optional_text", String;
     /// The directory groups that the user is in.
-    member_of: String, "lenient::optional", super::schema::Text;
+    member_of: String, "lenient::optional", "lenient::optional_text", String;
     /// The principal name in the directory.
-    userprincipalname: String, "lenient::optional", super::schema::Text;
+    userprincipalname: String, "lenient::optional", "lenient::optional_text", String;
     /// The distinguished name in the directory.
-    distinguished_name: String, "lenient::optional", super::schema::Text;
+    distinguished_name: String, "lenient::optional", "lenient::optional_text", String;
     /// The language that messages to the user are in, such as `en` or `pt-BR`.
-    preferred_locale_code: String, "lenient::optional", super::schema::Text, "en";
+    preferred_locale_code: String, "lenient::optional", "lenient::optional_text", String, "en";
     /// Attributes that the installation defines.
-    custom_attributes: Map<String, Value>, "lenient::map", super::schema::Attributes;
+    custom_attributes: Map<String, Value>, "lenient::map", "lenient::map", super::schema::Attributes;
 }
 
 impl User {

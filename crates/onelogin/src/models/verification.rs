@@ -32,27 +32,27 @@ pub struct CreateDeviceVerificationRequest {
     /// A name for this challenge.
     #[serde(
         default,
-        deserialize_with = "lenient::optional",
+        deserialize_with = "lenient::optional_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::schema::Text>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub display_name: Option<String>,
     /// Where the browser goes after a magic link or a hosted page succeeded.
     #[serde(
         default,
-        deserialize_with = "lenient::optional",
+        deserialize_with = "lenient::optional_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::schema::Text>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub redirect_to: Option<String>,
     /// The text of the SMS, with `{{otp_code}}` and, if wanted, `{{otp_expiry}}` in minutes: at most 160 characters once
     /// they are filled in.
     #[serde(
         default,
-        deserialize_with = "lenient::optional",
+        deserialize_with = "lenient::optional_text",
         skip_serializing_if = "Option::is_none"
     )]
-    #[cfg_attr(feature = "openapi", schema(value_type = Option<super::schema::Text>))]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub custom_message: Option<String>,
     /// A code that the user has already: it is verified at once. Without `device_id` the user's open verifications and
     /// temporary tokens are tried.

@@ -19,7 +19,7 @@ use crate::store::EventFilter;
 struct Query {
     /// Only events of this user.
     user_id: Option<String>,
-    /// The most events to list: 1 to 1000, by default 100.
+    /// The most events to list: 1 to 10,000, by default 1000.
     limit: Option<String>,
 }
 
@@ -99,5 +99,5 @@ impl Event {
     }
 }
 
-const DEFAULT_LIMIT: u32 = 100;
-const MOST: u32 = 1_000;
+const DEFAULT_LIMIT: u32 = 1_000;
+const MOST: u32 = 10_000;

@@ -44,7 +44,7 @@ pub(super) struct Query {
     last_login_since: Option<String>,
     /// Logged in last at this time or earlier.
     last_login_until: Option<String>,
-    /// The fields to show, separated by commas: all without it.
+    /// The fields to show besides `id`, separated by commas: all without it.
     fields: Option<String>,
     /// How many users a page holds: 1 to 100, by default 50.
     pub(super) limit: Option<String>,
@@ -187,8 +187,10 @@ impl Query {
     /// The user, with the fields that were asked for and that the caller may see.
     pub(super) fn shown(&self, user: User, reads_all: bool) -> Map<String, Value> {
         let mut shown = super::render(user.id, user.profile);
-        if let Some(fields) = &self.fields {
-            shown.retain(|name, _| fields.split(',').any(|field| field.trim() == name));
+        if let Some(fields) = self.fields.as_ref().filter(|fields| !fields.is_empty()) {
+            shown.retain(|name, _| {
+                name == "id" || fields.split(',').any(|field| field.trim() == name)
+            });
         }
         if !reads_all {
             shown.retain(|name, _| matches!(name.as_str(), "id" | "state" | "status"));

@@ -141,6 +141,7 @@ impl World {
         let confirmed = self.run(&ConfirmRegistration {
             id,
             code: Some(Code::text(code)),
+            evidence: None,
         })?;
         Ok(DeviceId::Device(confirmed.device))
     }
@@ -190,6 +191,7 @@ impl World {
             id,
             device: None,
             code: Some(Code::text(code)),
+            evidence: None,
         })
     }
 
@@ -198,6 +200,7 @@ impl World {
             device,
             options: Options::default(),
             code: Code::text(code),
+            evidence: None,
         })
     }
 

@@ -144,7 +144,8 @@ fn a_number_that_lost_its_zeros_is_the_same_code_and_a_string_is_not() {
         world.run(&CompleteVerification {
             id,
             device: None,
-            code: Some(number)
+            code: Some(number),
+            evidence: None
         }),
         Ok(())
     );

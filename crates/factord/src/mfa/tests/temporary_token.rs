@@ -68,6 +68,7 @@ fn a_token_sent_as_a_number_is_one_guess_not_two() {
         id,
         device: None,
         code: Some(Code::Number(bad)),
+        evidence: None,
     };
     world.run(&number).unwrap_err();
     assert_eq!(world.user.mfa.throttle.failures, 1);

@@ -131,12 +131,14 @@ fn a_device_id_that_is_not_the_verifications_own_is_no_guess() {
         id,
         device: Some(email),
         code: Some(Code::text(&code)),
+        evidence: None,
     };
     assert_eq!(world.run(&other), Err(Refusal::invalid("device_id")));
     let own = CompleteVerification {
         id,
         device: Some(sms),
         code: Some(Code::text(&code)),
+        evidence: None,
     };
     assert_eq!(world.run(&own), Ok(()));
 }
@@ -150,7 +152,8 @@ fn without_a_code_nothing_is_looked_at() {
         world.run(&CompleteVerification {
             id,
             device: None,
-            code: None
+            code: None,
+            evidence: None
         }),
         Err(Refusal::NoCode)
     );

@@ -293,4 +293,4 @@ fn integer(number: usize) -> i64 {
 }
 
 /// The database's name within its folder.
-const FILE: &str = "factord.db";
+pub const FILE: &str = "factord.db";

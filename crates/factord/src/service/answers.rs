@@ -1,0 +1,148 @@
+//! Answers to challenges. A long code may need a computation that is too slow for a store's transaction: it is done
+//! here first, for few at a time, and the decision gets its result.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::rate_limit::RateLimiter;
+use super::{Error, Service};
+use crate::clock;
+use crate::factor::Work;
+use crate::mfa::code::Code;
+use crate::mfa::completion::{CompleteVerification, VerifyCode};
+use crate::mfa::data::{Data, Fault};
+use crate::mfa::ids::{DeviceId, DeviceNumber, UserId};
+use crate::mfa::refusal::Refusal;
+use crate::mfa::registration::ConfirmRegistration;
+use crate::mfa::user::{Registration, User};
+
+/// Where slow computations are done.
+pub(super) struct Workshop {
+    places: Arc<Semaphore>,
+    tries: RateLimiter,
+}
+
+impl Default for Workshop {
+    fn default() -> Self {
+        Self {
+            places: Arc::new(Semaphore::new(AT_ONCE)),
+            tries: RateLimiter::with_window(Some(TRIES_A_MINUTE), MINUTE),
+        }
+    }
+}
+
+impl Service {
+    /// verify_user_registration.
+    ///
+    /// # Errors
+    /// As [`Service::decide`], and [`Error::TooManyTries`].
+    pub async fn confirm(
+        &self,
+        user: UserId,
+        id: Uuid,
+        code: Option<Code>,
+    ) -> Result<Registration, Error> {
+        let evidence = self.evidence_of_confirmation(user, id).await?;
+        self.decide(user, ConfirmRegistration { id, code, evidence })
+            .await
+    }
+
+    /// verify_user_verification.
+    ///
+    /// # Errors
+    /// As [`Service::decide`], and [`Error::TooManyTries`].
+    pub async fn complete(
+        &self,
+        user: UserId,
+        mut command: CompleteVerification,
+    ) -> Result<(), Error> {
+        if let Some(code) = command.code.as_ref().filter(|code| code.is_long()) {
+            let loaded = self.load(user, None).await?.user;
+            let pending = loaded
+                .mfa
+                .verifications
+                .iter()
+                .find(|pending| pending.id == command.id);
+            if let Some(device) = pending.map(|pending| pending.device) {
+                command.evidence = self.evidence(&loaded, device, code).await?;
+            }
+        }
+        self.decide(user, command).await
+    }
+
+    /// create_device_verification with a code.
+    ///
+    /// # Errors
+    /// As [`Service::decide`], and [`Error::TooManyTries`].
+    pub async fn verify(&self, user: UserId, mut command: VerifyCode) -> Result<(), Error> {
+        if let Some(DeviceId::Device(device)) = command.device
+            && command.code.is_long()
+        {
+            let loaded = self.load(user, None).await?.user;
+            command.evidence = self.evidence(&loaded, device, &command.code).await?;
+        }
+        self.decide(user, command).await
+    }
+
+    async fn evidence(
+        &self,
+        user: &User,
+        device: DeviceNumber,
+        code: &Code,
+    ) -> Result<Option<Data>, Error> {
+        let Some(device) = user.mfa.device(device) else {
+            return Ok(None);
+        };
+        let factor = self.core.catalogue.factor(device.factor_id);
+        match factor.and_then(|factor| factor.prepare(device, code)) {
+            Some(work) => self.work(user.id, work).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn evidence_of_confirmation(
+        &self,
+        user: UserId,
+        id: Uuid,
+    ) -> Result<Option<Data>, Error> {
+        let user = self.load(user, None).await?.user;
+        let Some(pending) = user
+            .mfa
+            .registrations
+            .iter()
+            .find(|pending| pending.id == id)
+        else {
+            return Ok(None);
+        };
+        let factor = self.core.catalogue.factor(pending.factor_id);
+        let rng = &mut clock::system_rng();
+        match factor
+            .and_then(|factor| factor.prepare_confirmation(&self.core, user.id, pending, rng))
+        {
+            Some(work) => self.work(user.id, work).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Does a computation when there is a place for it.
+    async fn work(&self, user: UserId, work: Work) -> Result<Data, Error> {
+        let key = user.to_string();
+        self.workshop
+            .tries
+            .admit(&key, self.store.now())
+            .map_err(Error::TooManyTries)?;
+        let places = Arc::clone(&self.workshop.places);
+        // The semaphore is never closed, and a computation that panics has found something stored to be unusable.
+        let fault = || Error::Refused(Refusal::Fault(Fault::Record));
+        let _place = places.acquire().await.map_err(|_| fault())?;
+        tokio::task::spawn_blocking(work).await.map_err(|_| fault())
+    }
+}
+
+/// Computations at once in the process: each takes 19 MiB.
+const AT_ONCE: usize = 2;
+/// Computations that one user may cause in a minute.
+const TRIES_A_MINUTE: u32 = 10;
+const MINUTE: i64 = 60;
