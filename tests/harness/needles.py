@@ -66,6 +66,8 @@ def search_files(folder, needles):
     files = [p for p in sorted(pathlib.Path(folder).rglob("*")) if p.is_file()]
     assert files, f"nothing to search below {folder}"
     for path in files:
+        if not path.exists():
+            continue  # reading a database tidied its companions away, after they were read or emptied into it
         data = path.read_bytes()
         found += [(path.name, n.name) for n in needles if in_bytes(n, data)]
         if data.startswith(b"SQLite format 3"):
