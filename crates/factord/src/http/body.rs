@@ -136,7 +136,7 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
         // Read again, this time slowly, to find out where it is wrong.
         let mut reader = serde_json::Deserializer::from_str(text);
         serde_path_to_error::deserialize(&mut reader)
-            .map_err(|error| unreadable(&error))
+            .map_err(|error| unreadable(&error, error.inner().is_data()))
             .and_then(|value| {
                 reader
                     .end()
@@ -149,15 +149,20 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
 /// The fields of a form: 400 if they cannot be read.
 pub(super) fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(body));
-    serde_path_to_error::deserialize(reader).map_err(|error| unreadable(&error))
+    serde_path_to_error::deserialize(reader).map_err(|error| unreadable(&error, true))
 }
 
-/// `expires_in: invalid type: …`, without the place in the text, which changes with every blank.
-fn unreadable<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Error {
+/// `expires_in: invalid type: …`, without the place in the text, which changes with every blank. The field is to blame
+/// unless the text is no JSON at all.
+fn unreadable<E: std::fmt::Display>(
+    error: &serde_path_to_error::Error<E>,
+    is_well_formed: bool,
+) -> Error {
     let (path, reason) = (error.path().to_string(), error.inner().to_string());
     let reason = reason.split(" at line ").next().unwrap_or_default();
     Error::bad_request(
-        if path == "."
+        if !is_well_formed
+            || path == "."
             || reason.starts_with("missing field")
             || reason.starts_with("duplicate field")
         {

@@ -51,14 +51,25 @@ pub(crate) fn optional<'de, T: Lenient, D: Deserializer<'de>>(
 
 /// Reads a text of a request that must be there: a string and nothing else.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    String::deserialize(deserializer)
+    Ok(required::<Text, D>(deserializer)?.0)
 }
 
 /// Reads a text of a request that may be absent or `null`. Needs `#[serde(default)]` beside it.
 pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<String>, D::Error> {
-    Option::deserialize(deserializer)
+    Ok(optional::<Text, D>(deserializer)?.map(|text| text.0))
+}
+
+/// A text that is sent: a string alone, since no client sends another type for one.
+struct Text(String);
+
+impl Lenient for Text {
+    const EXPECTED: &'static str = "a string";
+
+    fn from_text(text: &str) -> Option<Self> {
+        Some(Self(text.to_owned()))
+    }
 }
 
 /// Reads a field whose absence, or `null`, means the default. Needs `#[serde(default)]` beside it.

@@ -3,6 +3,7 @@
 mod counting;
 mod histories;
 mod one_use;
+mod recovery_codes;
 mod registration;
 mod temporary_token;
 mod verification;
@@ -36,6 +37,7 @@ use crate::factor::catalogue::Catalogue;
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
 const EMAIL: i64 = 58_961;
+const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
 struct World {
