@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http_body_util::BodyExt;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use tokio::time::timeout;
 
 use super::error::Error;
@@ -134,43 +134,40 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     }
     serde_json::from_str(text).or_else(|_| {
         // Read again, this time slowly, to find out where it is wrong.
+        serde_json::from_str::<IgnoredAny>(text).map_err(|error| no_json(&error))?;
         let mut reader = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut reader)
-            .map_err(|error| unreadable(&error, error.inner().is_data()))
-            .and_then(|value| {
-                reader
-                    .end()
-                    .map(|()| value)
-                    .map_err(|_| Error::bad_request("there is something after the JSON object"))
-            })
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(&error))
     })
+}
+
+fn no_json(error: &serde_json::Error) -> Error {
+    Error::bad_request(format!(
+        "the body cannot be read: {}",
+        placeless(&error.to_string())
+    ))
+}
+
+/// Without the place in the text, which changes with every blank.
+fn placeless(reason: &str) -> &str {
+    reason.split(" at line ").next().unwrap_or_default()
 }
 
 /// The fields of a form: 400 if they cannot be read.
 pub(super) fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(body));
-    serde_path_to_error::deserialize(reader).map_err(|error| unreadable(&error, true))
+    serde_path_to_error::deserialize(reader).map_err(|error| unreadable(&error))
 }
 
-/// `expires_in: invalid type: …`, without the place in the text, which changes with every blank. The field is to blame
-/// unless the text is no JSON at all.
-fn unreadable<E: std::fmt::Display>(
-    error: &serde_path_to_error::Error<E>,
-    is_well_formed: bool,
-) -> Error {
+/// `expires_in: invalid type: …`, or what is missing.
+fn unreadable<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Error {
     let (path, reason) = (error.path().to_string(), error.inner().to_string());
-    let reason = reason.split(" at line ").next().unwrap_or_default();
-    Error::bad_request(
-        if !is_well_formed
-            || path == "."
-            || reason.starts_with("missing field")
-            || reason.starts_with("duplicate field")
-        {
-            format!("the body cannot be read: {reason}")
-        } else {
-            format!("{path}: {reason}")
-        },
-    )
+    let reason = placeless(&reason);
+    let names_it = reason.starts_with("missing field") || reason.starts_with("duplicate field");
+    Error::bad_request(if path == "." || names_it {
+        format!("the body cannot be read: {reason}")
+    } else {
+        format!("{path}: {reason}")
+    })
 }
 
 /// How deep the brackets of a text are nested, outside its strings. What is passed over is not read, so the reader itself
