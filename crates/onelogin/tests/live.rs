@@ -378,6 +378,50 @@ async fn a_temporary_token_stands_in_for_every_device() {
 
 #[tokio::test]
 #[ignore = "needs FACTORD"]
+async fn recovery_codes_are_shown_until_they_are_confirmed_and_work_once_each() {
+    let service = Factord::start();
+    let (api, user) = (service.mfa(), service.user("ada").await);
+    let begun = api
+        .create_factor_registration(user, &CreateFactorRegistrationRequest::new(58_965, "Paper"))
+        .await
+        .unwrap();
+    let codes = begun.factor_data.unwrap().recovery_codes.unwrap();
+    let shown = api
+        .get_user_registration(user, &begun.id)
+        .await
+        .unwrap()
+        .factor_data
+        .unwrap();
+    assert_eq!((codes.len(), shown.recovery_codes.unwrap().len()), (10, 10));
+    let kept = VerifyUserRegistrationRequest::default();
+    let device = api
+        .verify_user_registration(user, &begun.id, &kept)
+        .await
+        .unwrap()
+        .device_id
+        .unwrap();
+    assert!(
+        api.get_user_registration(user, &begun.id)
+            .await
+            .unwrap()
+            .factor_data
+            .is_none()
+    );
+    let request = CreateDeviceVerificationRequest::new(&device);
+    for accepted in [true, false] {
+        let begun = api
+            .create_device_verification(user, &request)
+            .await
+            .unwrap();
+        assert_eq!(
+            api.verify_code(user, &begun.id, &codes[3]).await.unwrap(),
+            accepted
+        );
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs FACTORD"]
 async fn what_goes_wrong_is_told_apart() {
     let service = Factord::start();
     let (api, user) = (service.mfa(), service.user("ada").await);
