@@ -15,3 +15,6 @@ cargo build --locked --quiet --package factord
 FACTORD_BIN=${FACTORD_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/factord}
 export FACTORD_BIN
 "$TOOLS/venv/bin/python" -m pytest tests -q "$@"
+
+say 'the client, its examples too, against the built server'
+FACTORD=$FACTORD_BIN cargo test --locked --quiet --package onelogin --all-features --test live -- --ignored

@@ -107,7 +107,12 @@ impl Dev {
 
         let server = Server::bind(NetSettings::new(self.listen)).await?;
         let address = server.address();
-        self.introduce(address, &secret, user)?;
+        let introduced = self.introduce(address, &secret, user);
+        // Whoever started it may have stopped listening to what it says.
+        introduced.or_else(|error| match error.kind() {
+            io::ErrorKind::BrokenPipe => Ok(()),
+            _ => Err(error),
+        })?;
         let router = web::dev(&node, &telemetry, address, self.expose)?;
         let sender = Arc::new(Outbox::new(Arc::clone(&node.store)));
         let (drained, ()) = tokio::join!(
@@ -173,7 +178,7 @@ impl Dev {
         address: SocketAddr,
         secret: &SecretString,
         user: Option<i64>,
-    ) -> anyhow::Result<()> {
+    ) -> io::Result<()> {
         let (base, id, secret) = (
             format!("http://{address}"),
             self.client_id(),
@@ -205,7 +210,7 @@ impl Dev {
                 "warning: this server can be reached from outside, and shows every code to whoever asks",
             );
         }
-        Ok(out.flush()?)
+        out.flush()
     }
 }
 
