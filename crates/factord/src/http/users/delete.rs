@@ -29,3 +29,32 @@ pub(in crate::http) async fn handler(
     app.service.decide(user, DeleteUser).await?;
     Ok(StatusCode::NO_CONTENT)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{SMS, Server};
+
+    #[tokio::test]
+    async fn a_user_goes_with_all_that_they_have() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let (tail, code) = person.challenge(&person.enrol(SMS).await).await;
+        let path = format!("/api/2/users/{}", person.id);
+        let gone = admin.delete(&path).await;
+        assert_eq!((gone.status, gone.text.as_str()), (204, ""));
+        for answer in [
+            admin.get(&path).await,
+            admin.delete(&path).await,
+            person.get("/devices").await,
+            person.get(&tail).await,
+            person.put(&tail, json!({"otp": code})).await,
+            person.update(json!({"firstname": "x"})).await,
+        ] {
+            answer.no_such_user();
+        }
+        assert_eq!(admin.get("/api/2/users").await.body, json!([]));
+    }
+}

@@ -34,3 +34,20 @@ pub(in crate::http) async fn handler(
     let user = app.service.user(user).await?;
     Ok(Json(super::render(user.id, user.profile)))
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::http::tests::Server;
+
+    #[tokio::test]
+    async fn a_user_reads_as_it_was_made() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let path = format!("/api/2/users/{}", person.id);
+        let read = admin.get(&path).await;
+        assert_eq!(read.status, 200);
+        assert_eq!(admin.get("/api/2/users").await.body[0], read.body);
+        admin.get("/api/2/users/99").await.no_such_user();
+    }
+}

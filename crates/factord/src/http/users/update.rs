@@ -40,3 +40,70 @@ pub(in crate::http) async fn handler(
     let profile = app.service.decide(user, super::change(asked)).await?;
     Ok(axum::Json(super::render(user, profile)))
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{SMS, Server};
+
+    #[tokio::test]
+    async fn what_is_absent_or_null_stays_as_it_is() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        person
+            .update(json!({"firstname": "Ada", "title": "Countess"}))
+            .await;
+        server.advance(60);
+        let changed = person
+            .update(json!({"firstname": null, "phone": null, "lastname": "King", "id": 7}))
+            .await;
+        insta::assert_json_snapshot!(changed.shown());
+        person.update(json!({})).await;
+        assert_eq!(
+            admin.get(&format!("/api/2/users/{}", person.id)).await.body["lastname"],
+            "King"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_not_allowed_changes_nothing() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let (person, other) = (admin.person().await, admin.person().await);
+        let path = format!("/api/2/users/{}", person.id);
+        let before = admin.get(&path).await.body;
+        for (field, value) in [
+            ("phone", json!("12345")),
+            ("email", json!("nobody")),
+            ("state", json!(4)),
+            ("status", json!(6)),
+            ("username", json!("PERSON1")),
+        ] {
+            let mut body = json!({"firstname": "Changed"});
+            body[field] = value;
+            person.update(body).await.invalid(&[field]);
+        }
+        assert_eq!(admin.get(&path).await.body, before);
+        other.update(json!({"username": "Person1"})).await; // the case of one's own name may change
+        assert_eq!(
+            admin.get(&format!("/api/2/users/{}", other.id)).await.body["username"],
+            "Person1"
+        );
+        admin
+            .put("/api/2/users/99", json!({"status": 6}))
+            .await
+            .no_such_user();
+    }
+
+    #[tokio::test]
+    async fn suspending_ends_what_is_open() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let (tail, _) = person.challenge(&person.enrol(SMS).await).await;
+        person.update(json!({"status": "2"})).await;
+        assert_eq!(person.get(&tail).await.body["status"], "rejected");
+    }
+}
