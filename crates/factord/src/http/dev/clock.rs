@@ -10,6 +10,7 @@ use crate::http::error::Error;
 use crate::http::extract::Json;
 use crate::http::openapi::DevWriting;
 use crate::http::wire;
+use crate::node::CLOCK_OFFSET;
 
 /// How far the clock is to move.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -54,7 +55,7 @@ pub(in crate::http) async fn handler(
     if advance_seconds > 0 {
         app.service
             .store()
-            .set_setting(OFFSET, offset.to_string())
+            .set_setting(CLOCK_OFFSET, offset.to_string())
             .await?;
         dev.clock.set_offset(offset);
     }
@@ -65,5 +66,90 @@ pub(in crate::http) async fn handler(
 
 /// A hundred years: every time that follows from it can still be written.
 const FURTHEST: i64 = 100 * 365 * 86_400;
-/// The setting that keeps how far the clock is ahead, in seconds.
-const OFFSET: &str = "clock_offset";
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::clock::Clock;
+    use crate::http::tests::Server;
+    use crate::node::CLOCK_OFFSET;
+
+    const PATH: &str = "/dev/clock";
+
+    #[tokio::test]
+    async fn the_clock_moves_forward_and_says_the_new_time_and_keeps_it() {
+        let server = Server::new();
+        let stranger = server.client_by("");
+        for (seconds, now, offset) in [
+            (0, "2023-11-14T22:13:20Z", None),
+            (121, "2023-11-14T22:15:21Z", Some("121")),
+            (0, "2023-11-14T22:15:21Z", Some("121")),
+            (86_400, "2023-11-15T22:15:21Z", Some("86521")),
+        ] {
+            let answer = stranger
+                .post(PATH, json!({"advance_seconds": seconds}))
+                .await;
+            assert_eq!((answer.status, answer.body), (200, json!({"now": now})));
+            assert_eq!(
+                server.store.setting(CLOCK_OFFSET).await.unwrap().as_deref(),
+                offset
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn moves_that_come_at_once_are_all_made() {
+        let server = Server::new();
+        let (one, two) = (server.client_by(""), server.client_by(""));
+        let moved = || json!({"advance_seconds": 10});
+        tokio::join!(one.post(PATH, moved()), two.post(PATH, moved()));
+        assert_eq!(server.clock.offset(), 20);
+    }
+
+    #[tokio::test]
+    async fn it_never_goes_back_nor_beyond_all_time() {
+        let server = Server::new();
+        let stranger = server.client_by("");
+        for seconds in [-1, -3_600, 3_153_600_001, i64::MAX, i64::MIN] {
+            let refused = stranger
+                .post(PATH, json!({"advance_seconds": seconds}))
+                .await;
+            refused.invalid(&["advance_seconds"]);
+        }
+        assert_eq!(server.clock.offset(), 0);
+        assert_eq!(
+            stranger
+                .post(PATH, json!({"advance_seconds": 3_153_600_000_i64}))
+                .await
+                .status,
+            200
+        );
+        stranger
+            .post(PATH, json!({"advance_seconds": 1}))
+            .await
+            .invalid(&["advance_seconds"]);
+    }
+
+    #[tokio::test]
+    async fn a_move_that_cannot_be_read_is_a_bad_request() {
+        let server = Server::new();
+        let stranger = server.client_by("");
+        for body in [
+            "",
+            "{}",
+            r#"{"advance_seconds": "x"}"#,
+            r#"{"advance_seconds": []}"#,
+            "[",
+        ] {
+            let refused = stranger
+                .raw("POST", PATH, Some("application/json"), body)
+                .await;
+            assert_eq!(
+                (refused.status, &refused.body["name"]),
+                (400, &json!("BadRequest")),
+                "{body}"
+            );
+        }
+    }
+}

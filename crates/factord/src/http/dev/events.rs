@@ -101,3 +101,61 @@ impl Event {
 
 const DEFAULT_LIMIT: u32 = 1_000;
 const MOST: u32 = 10_000;
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{SMS, Server, a_device, other};
+
+    #[tokio::test]
+    async fn events_are_shown_newest_first_with_their_reasons() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let (tail, code) = person.challenge(&person.enrol(SMS).await).await;
+        person.put(&tail, json!({"otp": other(&code)})).await;
+        person.put(&tail, json!({"otp": code})).await;
+        for _ in 0..3 {
+            person.put(&tail, json!({"otp": code})).await;
+        }
+        let stranger = server.client_by("");
+        insta::assert_json_snapshot!(stranger.get("/dev/events?user_id=1&limit=4").await.shown(), {
+            ".body[].device_id" => a_device(),
+        });
+    }
+
+    #[tokio::test]
+    async fn a_user_sees_their_own_and_everybody_sees_all() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        admin.person().await;
+        admin.person().await;
+        let count = async |query: &str| {
+            admin
+                .get(&format!("/dev/events{query}"))
+                .await
+                .body
+                .as_array()
+                .map(Vec::len)
+        };
+        assert_eq!(
+            (
+                count("").await,
+                count("?user_id=2").await,
+                count("?user_id=3").await
+            ),
+            (Some(2), Some(1), Some(0))
+        );
+        for (query, name) in [
+            ("limit=0", "limit"),
+            ("limit=10001", "limit"),
+            ("user_id=-1", "user_id"),
+        ] {
+            admin
+                .get(&format!("/dev/events?{query}"))
+                .await
+                .invalid(&[name]);
+        }
+    }
+}

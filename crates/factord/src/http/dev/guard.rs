@@ -70,3 +70,196 @@ fn is_own_page(host: &Authority, headers: &HeaderMap) -> bool {
         authority.is_some_and(|authority| authority.eq_ignore_ascii_case(host.as_str()))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::Request;
+
+    use crate::clock::ManualClock;
+    use crate::clock::Timestamp;
+    use crate::http::Dev;
+    use crate::http::tests::Server;
+
+    async fn status(server: &Server, path: &str, headers: &[(&str, &str)]) -> u16 {
+        let mut request = Request::get(path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = server.send(request.body(Body::empty()).unwrap()).await;
+        if answer.status == 403 {
+            assert_eq!(answer.header("access-control-allow-origin"), None);
+            if !path.contains("/auth/") {
+                answer.forbidden("The request comes by a foreign host name or from a foreign page");
+            }
+        }
+        answer.status
+    }
+
+    const PATHS: [&str; 5] = [
+        "/dev/outbox",
+        "/dev/outbox.html",
+        "/openapi.json",
+        "//dev/outbox",
+        "/nothing",
+    ];
+
+    #[tokio::test]
+    async fn a_name_that_was_pointed_here_reaches_nothing() {
+        let server = Server::new();
+        for host in [
+            "evil.example",
+            "evil.example:80",
+            "127.0.0.1.evil.example",
+            "localhost.evil.example",
+            "169.254.169.254",
+            "",
+            "user@localhost",
+            "[::2]",
+            "128.0.0.1",
+            "localhost:80:80",
+            "0.0.0.0",
+        ] {
+            for path in PATHS {
+                assert_eq!(
+                    status(&server, path, &[("host", host)]).await,
+                    403,
+                    "{host} {path}"
+                );
+            }
+            assert_eq!(
+                status(&server, "/auth/rate_limit", &[("host", host)]).await,
+                403
+            );
+        }
+        assert_eq!(
+            status(&server, "/healthz", &[]).await,
+            403,
+            "no host at all"
+        );
+        assert_eq!(
+            status(
+                &server,
+                "/healthz",
+                &[("host", "localhost"), ("host", "localhost")]
+            )
+            .await,
+            403
+        );
+        assert_eq!(
+            status(
+                &server,
+                "http://evil.example/healthz",
+                &[("host", "localhost")]
+            )
+            .await,
+            403
+        );
+    }
+
+    #[tokio::test]
+    async fn every_name_of_this_machine_is_served() {
+        let server = Server::new();
+        for host in [
+            "localhost",
+            "LOCALHOST:8080",
+            "127.0.0.1",
+            "127.0.0.1:9",
+            "127.1.2.3",
+            "[::1]:8080",
+            "app.localhost",
+            "localhost.",
+        ] {
+            assert_eq!(
+                status(&server, "/dev/outbox", &[("host", host)]).await,
+                200,
+                "{host}"
+            );
+        }
+        assert_eq!(
+            status(
+                &server,
+                "http://localhost:1/healthz",
+                &[("host", "localhost:1")]
+            )
+            .await,
+            200
+        );
+    }
+
+    #[tokio::test]
+    async fn a_page_of_another_origin_reaches_nothing() {
+        let server = Server::new();
+        let own = ("host", "localhost:8080");
+        for origin in [
+            "http://evil.example",
+            "https://evil.example",
+            "null",
+            "http://localhost:8080.evil.example",
+            "file://",
+            "http://localhost:3000",
+            "http://localhost",
+            "http://127.0.0.1:8080",
+            "",
+        ] {
+            for path in PATHS {
+                assert_eq!(
+                    status(&server, path, &[own, ("origin", origin)]).await,
+                    403,
+                    "{origin}"
+                );
+            }
+        }
+        assert_eq!(
+            status(
+                &server,
+                "/healthz",
+                &[own, ("origin", "http://localhost:8080")]
+            )
+            .await,
+            200
+        );
+    }
+
+    #[tokio::test]
+    async fn an_exposed_service_is_reached_by_any_name_but_not_from_another_page() {
+        let exposed = Server::with(None, |state| {
+            let clock = ManualClock::at(Timestamp::from_seconds(0));
+            state.dev = Some(Dev::new(std::sync::Arc::new(clock), true).into());
+        });
+        let host = ("host", "factord.internal:8080");
+        assert_eq!(status(&exposed, "/healthz", &[host]).await, 200);
+        assert_eq!(
+            status(
+                &exposed,
+                "/healthz",
+                &[host, ("origin", "http://factord.internal:8080")]
+            )
+            .await,
+            200
+        );
+        assert_eq!(
+            status(
+                &exposed,
+                "/healthz",
+                &[host, ("origin", "http://evil.example")]
+            )
+            .await,
+            403
+        );
+    }
+
+    #[tokio::test]
+    async fn production_does_not_look_at_the_host() {
+        let server = Server::with(None, |state| state.dev = None);
+        assert_eq!(
+            status(
+                &server,
+                "/healthz",
+                &[("host", "evil.example"), ("origin", "null")]
+            )
+            .await,
+            200
+        );
+    }
+}

@@ -131,3 +131,107 @@ impl OutboxMessage {
 pub(super) const MOST: usize = 1_000;
 /// Seconds. Below the time after which proxies and clients give up.
 const LONGEST_WAIT: u64 = 25;
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use serde_json::json;
+
+    use crate::http::tests::{EMAIL, SMS, Server, a_code};
+
+    #[tokio::test]
+    async fn messages_are_shown_newest_first_with_every_field() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        person.register(SMS).await;
+        person.register(EMAIL).await;
+        server.deliver().await;
+        let stranger = server.client_by("");
+        insta::assert_json_snapshot!(stranger.get("/dev/outbox?user_id=1").await.shown(), {
+            ".body[].code" => a_code(),
+            ".body[].body" => "[text]",
+        });
+    }
+
+    #[tokio::test]
+    async fn a_user_sees_their_own_and_everybody_sees_all() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        for _ in 0..2 {
+            admin.person().await.register(SMS).await;
+        }
+        server.deliver().await;
+        let users = async |query: &str| {
+            let body = admin.get(&format!("/dev/outbox{query}")).await.body;
+            body.as_array()
+                .unwrap()
+                .iter()
+                .map(|it| it["user_id"].as_i64().unwrap())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(users("").await, [2, 1]);
+        assert_eq!(users("?user_id=1").await, [1]);
+        assert_eq!(users("?user_id=3").await, [0; 0]);
+        let newest = admin.get("/dev/outbox").await.body[0]["id"].clone();
+        assert_eq!(users(&format!("?after={newest}")).await, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn waiting_answers_as_soon_as_a_newer_message_is_there() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let (person, other) = (admin.person().await, admin.person().await);
+        person.register(SMS).await;
+        server.deliver().await;
+        let seen = admin.get("/dev/outbox?user_id=1").await.body[0]["id"].clone();
+        let began = Instant::now();
+        let path = format!("/dev/outbox?user_id=1&after={seen}&wait=20");
+        let sending = async {
+            other.register(SMS).await;
+            server.deliver().await;
+            tokio::task::yield_now().await;
+            person.register(EMAIL).await;
+            server.deliver().await;
+        };
+        let (answer, ()) = tokio::join!(admin.get(&path), sending);
+        assert_eq!(
+            answer.body.as_array().map(Vec::len),
+            Some(1),
+            "{}",
+            answer.text
+        );
+        assert_eq!(answer.body[0]["channel"], "email");
+        assert!(began.elapsed() < Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn waiting_in_vain_answers_with_nothing() {
+        let server = Server::new();
+        let began = Instant::now();
+        let answer = server.client_by("").get("/dev/outbox?wait=1").await;
+        assert_eq!((answer.status, answer.body), (200, json!([])));
+        assert!(began.elapsed() >= Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn a_parameter_that_cannot_be_read_is_named() {
+        let server = Server::new();
+        let stranger = server.client_by("");
+        for (query, name) in [
+            ("user_id=0", "user_id"),
+            ("user_id=x", "user_id"),
+            ("after=x", "after"),
+            ("wait=26", "wait"),
+            ("wait=-1", "wait"),
+        ] {
+            stranger
+                .get(&format!("/dev/outbox?{query}"))
+                .await
+                .invalid(&[name]);
+        }
+        let refused = stranger.get("/dev/outbox?wait=1&wait=2").await;
+        refused.bad_request("the query cannot be read: duplicate field `wait`");
+    }
+}

@@ -103,3 +103,43 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     );
     HeaderValue::try_from(policy).unwrap_or(HeaderValue::from_static("default-src 'none'"))
 });
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::{SMS, Server};
+
+    #[tokio::test]
+    async fn the_page_shows_each_message_as_text_and_runs_nothing() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        let empty = admin.get("/dev/outbox.html").await;
+        assert!(empty.text.contains("No messages yet."));
+        let body = json!({"factor_id": SMS, "display_name": "x", "custom_message": "<img src=x onerror=alert(1)> {{otp_code}}"});
+        person.post("/registrations", body).await;
+        let code = person.code().await;
+        let page = admin.get("/dev/outbox.html?user_id=1").await;
+        assert_eq!(
+            page.header("content-type"),
+            Some("text/html; charset=utf-8")
+        );
+        assert!(
+            page.text.contains(&format!("<code>{code}</code>"))
+                && page.text.contains("+14155550000"),
+            "{}",
+            page.text
+        );
+        assert!(
+            !page.text.contains("<img") && page.text.contains("&#60;img src=x"),
+            "{}",
+            page.text
+        );
+        insta::assert_snapshot!(page.header("content-security-policy").unwrap());
+        admin
+            .get("/dev/outbox.html?user_id=x")
+            .await
+            .invalid(&["user_id"]);
+    }
+}
