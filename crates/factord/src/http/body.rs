@@ -1,6 +1,7 @@
 //! The body of a request: its media type, its size, its time, and the JSON object in it (contract, Fine points). What is
 //! wrong with it names the field and never repeats a value.
 
+use std::fmt;
 use std::pin::pin;
 use std::str;
 use std::time::Duration;
@@ -136,7 +137,7 @@ pub(super) fn json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
         // Read again, this time slowly, to find out where it is wrong.
         serde_json::from_str::<IgnoredAny>(text).map_err(|error| no_json(&error))?;
         let mut reader = serde_json::Deserializer::from_str(text);
-        serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable(&error))
+        serde_path_to_error::deserialize(&mut reader).map_err(|error| unreadable("body", &error))
     })
 }
 
@@ -155,16 +156,23 @@ fn placeless(reason: &str) -> &str {
 /// The fields of a form: 400 if they cannot be read.
 pub(super) fn form<T: DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
     let reader = serde_urlencoded::Deserializer::new(url::form_urlencoded::parse(body));
-    serde_path_to_error::deserialize(reader).map_err(|error| unreadable(&error))
+    serde_path_to_error::deserialize(reader).map_err(|error| unreadable("body", &error))
 }
 
-/// `expires_in: invalid type: …`, or what is missing.
-fn unreadable<E: std::fmt::Display>(error: &serde_path_to_error::Error<E>) -> Error {
+/// The parameters of a query: 400 if they cannot be read.
+pub(super) fn query<T: DeserializeOwned>(query: &str) -> Result<T, Error> {
+    let pairs = url::form_urlencoded::parse(query.as_bytes());
+    let reader = serde_urlencoded::Deserializer::new(pairs);
+    serde_path_to_error::deserialize(reader).map_err(|error| unreadable("query", &error))
+}
+
+/// `expires_in: invalid type: …`, or what is missing in the whole.
+fn unreadable<E: fmt::Display>(whole: &str, error: &serde_path_to_error::Error<E>) -> Error {
     let (path, reason) = (error.path().to_string(), error.inner().to_string());
     let reason = placeless(&reason);
     let names_it = reason.starts_with("missing field") || reason.starts_with("duplicate field");
     Error::bad_request(if path == "." || names_it {
-        format!("the body cannot be read: {reason}")
+        format!("the {whole} cannot be read: {reason}")
     } else {
         format!("{path}: {reason}")
     })

@@ -56,7 +56,7 @@ pub(super) enum Error {
     NotByCode,
     /// 429: the credential has used up its requests for this many seconds.
     TooManyRequests(u64),
-    /// The user has tried too many long codes; another is looked at after so many seconds.
+    /// 429: the user has tried too many long codes; another is looked at after this many seconds.
     TooManyTries(u64),
     /// 429: the destination has had enough messages for this many seconds.
     TooManyMessages(u64),
@@ -147,7 +147,9 @@ impl Error {
             Self::MethodNotAllowed => "The path does not take this method",
             Self::RequestTimeout => "The body did not come in time",
             Self::PayloadTooLarge => "The body is too large",
-            Self::UnsupportedMediaType => "The body must be application/json",
+            Self::UnsupportedMediaType => {
+                "The media type of the body is not taken: send application/json"
+            }
             Self::Invalid(_) => "Validations failed",
             Self::NotByCode => "The factor is not confirmed by a code: poll its state",
             Self::TooManyRequests(_) => "The credential has used up its requests",

@@ -62,3 +62,30 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     let text = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
     ([(CONTENT_TYPE, text)], (app.metrics)()).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::http::tests::Server;
+
+    #[tokio::test]
+    async fn whoever_operates_it_needs_no_token() {
+        let server = Server::new();
+        let stranger = server.client_by("");
+        for path in ["/healthz", "/readyz"] {
+            let answer = stranger.get(path).await;
+            assert_eq!(
+                (answer.status, answer.body),
+                (200, json!({"status": "ok"})),
+                "{path}"
+            );
+        }
+        let metrics = stranger.get("/metrics").await;
+        assert_eq!(metrics.text, "factord_up 1\n");
+        assert_eq!(
+            metrics.header("content-type"),
+            Some("text/plain; version=0.0.4; charset=utf-8")
+        );
+    }
+}

@@ -134,7 +134,9 @@ fn of_body() -> Vec<Error> {
 }
 
 fn query() -> Vec<Error> {
-    vec![Error::bad_request("duplicate field `limit`")]
+    vec![Error::bad_request(
+        "the query cannot be read: duplicate field `limit`",
+    )]
 }
 
 fn active() -> Vec<Error> {
@@ -146,7 +148,12 @@ fn values(names: &[&'static str]) -> Vec<Error> {
 }
 
 fn codes() -> Vec<Error> {
-    vec![Error::Unauthorized, Error::Delayed(30), Error::Disabled]
+    vec![
+        Error::Unauthorized,
+        Error::Delayed(30),
+        Error::Disabled,
+        Error::TooManyTries(60),
+    ]
 }
 
 fn not_by_code() -> Vec<Error> {
@@ -207,4 +214,92 @@ fn responses(
             (status.as_str().to_owned(), response.build().into())
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use crate::http::tests::Server;
+
+    async fn description(server: &Server) -> Value {
+        server.client_by("").get("/openapi.json").await.body
+    }
+
+    /// Every value in a document, with the key that it stands under.
+    fn walk<'a>(value: &'a Value, see: &mut dyn FnMut(&'a str, &'a Value)) {
+        match value {
+            Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+                see(name, value);
+                walk(value, see);
+            }),
+            Value::Array(items) => items.iter().for_each(|item| walk(item, see)),
+            _ => {}
+        }
+    }
+
+    #[tokio::test]
+    async fn every_operation_names_each_status_that_it_may_answer() {
+        let description = description(&Server::new()).await;
+        assert_eq!(description["openapi"], "3.1.0");
+        assert_eq!(description["servers"][0]["url"], "http://localhost:8080");
+        let mut lines = Vec::new();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let statuses: Vec<_> = operation["responses"]
+                    .as_object()
+                    .unwrap()
+                    .keys()
+                    .map(String::as_str)
+                    .collect();
+                let id = operation["operationId"].as_str().unwrap();
+                lines.push(format!(
+                    "{} {path} ({id}): {}",
+                    method.to_uppercase(),
+                    statuses.join(" ")
+                ));
+            }
+        }
+        insta::assert_snapshot!(lines.join("\n"));
+    }
+
+    #[tokio::test]
+    async fn every_reference_leads_somewhere_and_every_operation_has_a_name_of_its_own() {
+        let description = description(&Server::new()).await;
+        let (mut references, mut names) = (0, Vec::new());
+        walk(&description, &mut |name, value| match name {
+            "$ref" => {
+                references += 1;
+                let target = value.as_str().unwrap().strip_prefix('#').unwrap();
+                assert!(description.pointer(target).is_some(), "{target}");
+            }
+            "operationId" => names.push(value.as_str().unwrap()),
+            _ => {}
+        });
+        assert!(references > 50);
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[tokio::test]
+    async fn every_write_and_every_success_has_an_example() {
+        let description = description(&Server::new()).await;
+        let has_example =
+            |content: &Value| content.get("example").is_some() || content.get("examples").is_some();
+        for (path, methods) in description["paths"].as_object().unwrap() {
+            for (method, operation) in methods.as_object().unwrap() {
+                let success = ["200", "201"]
+                    .iter()
+                    .filter_map(|status| operation["responses"].get(status));
+                for content in
+                    success.filter_map(|response| response["content"].get("application/json"))
+                {
+                    let plain = ["/healthz", "/readyz"].contains(&path.as_str());
+                    assert!(plain || has_example(content), "{method} {path}");
+                }
+            }
+        }
+    }
 }

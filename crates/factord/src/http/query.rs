@@ -10,7 +10,7 @@ use super::error::Error;
 
 /// The parameters of a query.
 pub(super) fn parse<T: DeserializeOwned>(uri: &Uri) -> Result<T, Error> {
-    body::form(uri.query().unwrap_or_default().as_bytes())
+    body::query(uri.query().unwrap_or_default())
 }
 
 /// A positive number.

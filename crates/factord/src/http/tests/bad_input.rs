@@ -231,7 +231,7 @@ async fn another_media_type_is_refused_and_json_by_any_spelling_is_taken() {
             answer.refused(
                 415,
                 "UnsupportedMediaType",
-                "The body must be application/json",
+                "The media type of the body is not taken: send application/json",
             );
         }
     }

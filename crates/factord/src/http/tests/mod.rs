@@ -49,7 +49,7 @@ pub(super) struct Server {
     router: Router,
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<dyn Store>,
-    access: Arc<Access>,
+    pub(super) access: Arc<Access>,
 }
 
 impl Server {
@@ -187,7 +187,6 @@ impl Client<'_> {
         self.json("PUT", path, body).await
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "reads better with json!")]
     async fn json(&self, method: &str, path: &str, body: Value) -> Answer {
         self.raw(method, path, Some("application/json"), body.to_string())
             .await
@@ -508,3 +507,6 @@ form!(a_totp_url, "[otpauth]", |value| value.as_str().is_some_and(
 form!(a_bearer_token, "[256 bits]", |value| value
     .as_str()
     .is_some_and(|text| text.len() == 64));
+form!(a_code, "[six digits]", |value| value.as_str().is_some_and(
+    |text| text.len() == 6 && text.parse::<u32>().is_ok()
+));
