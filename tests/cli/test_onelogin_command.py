@@ -37,8 +37,9 @@ def test_an_app_is_enrolled_and_logs_in_and_is_deleted(onelogin, person, clock):
     assert done["status"] == "accepted"
     assert [device["user_display_name"] for device in onelogin("devices", person.id)] == ["My app"]
     now = clock.fresh_step()
-    onelogin("verify", person.id, "--code", oath.code(secret, now))
-    onelogin("verify", person.id, "--code", oath.code(secret, now), status=5)
+    device, code = done["device_id"], oath.code(secret, now)
+    onelogin("verify", person.id, "--device", device, "--code", code)
+    onelogin("verify", person.id, "--device", device, "--code", code, status=5)
     onelogin("delete", person.id, done["device_id"], "--yes")
     assert onelogin("devices", person.id) == []
 
