@@ -24,3 +24,6 @@ fi
 
 say 'the suites with their full counts'
 PROPTEST_CASES=${PROPTEST_CASES:-20000} FACTORD_CRASHES=${FACTORD_CRASHES:-20} scripts/test.sh "$@"
+
+say 'a soak of the client: 100,000 calls'
+cargo test --locked --quiet --package onelogin --all-features --test soak -- --ignored --nocapture

@@ -11,7 +11,7 @@ need oathtool oathtool
 python_environment venv tests/requirements.txt
 
 say 'suites against the built server'
-cargo build --locked --quiet --package factord
+cargo build --locked --quiet --package factord --package onelogin-cli
 FACTORD_BIN=${FACTORD_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/factord}
 export FACTORD_BIN
 "$TOOLS/venv/bin/python" -m pytest tests -q "$@"

@@ -5,7 +5,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 
 use super::data::Data;
-use super::output::{confirm, note};
+use super::output::confirm;
 use crate::auth;
 use crate::auth::scope::Scope;
 use crate::clock::{self, Timestamp};
@@ -31,11 +31,13 @@ pub enum Credential {
         data: Data,
     },
     /// List the credentials
+    #[command(after_help = "Example:\n  factord credential list --output json")]
     List {
         #[command(flatten)]
         data: Data,
     },
     /// Revoke a credential: it gets no more tokens, and those it has are void within a second
+    #[command(after_help = "Example:\n  factord credential revoke login-page --yes")]
     Revoke {
         /// The client id
         id: String,
@@ -144,12 +146,13 @@ async fn revoke(data: &Data, id: String, yes: bool) -> anyhow::Result<()> {
     );
     confirm(&format!("revoke {id}, and every token it has"), yes)?;
     let revoked = node.store.revoke_credential(id.clone()).await?;
-    note(&if revoked {
+    let sentence = if revoked {
         format!("{id} is revoked")
     } else {
         format!("{id} was revoked before")
-    });
-    Ok(())
+    };
+    let record = serde_json::json!({ "client_id": id, "revoked": true });
+    data.output.done(&record, &sentence)
 }
 
 #[derive(Serialize)]

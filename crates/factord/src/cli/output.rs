@@ -44,6 +44,17 @@ impl Output {
             }
         }
     }
+
+    /// Says what was done: `record` as a JSON object, or a sentence that is not part of the output.
+    pub fn done<T: Serialize>(self, record: &T, sentence: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Json => json(record),
+            Self::Table => {
+                note(sentence);
+                Ok(())
+            }
+        }
+    }
 }
 
 fn json<T: Serialize + ?Sized>(value: &T) -> anyhow::Result<()> {

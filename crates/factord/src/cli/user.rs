@@ -8,6 +8,7 @@ use super::output::{Output, confirm, note};
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user;
+use crate::node::Node;
 use crate::service::Error;
 use crate::store::{StoreError, UserFilter};
 
@@ -25,6 +26,7 @@ pub enum User {
         data: Data,
     },
     /// List users
+    #[command(after_help = "Example:\n  factord user list --limit 10 --output json")]
     List {
         /// Only ids above this one
         #[arg(long, value_name = "ID")]
@@ -36,6 +38,7 @@ pub enum User {
         data: Data,
     },
     /// Show a user
+    #[command(after_help = "Example:\n  factord user show ada@example.com")]
     Show {
         /// An id, a username or an e-mail address
         user: String,
@@ -43,6 +46,7 @@ pub enum User {
         data: Data,
     },
     /// Delete a user and all that is known of them but the audit trail
+    #[command(after_help = "Example:\n  factord user delete ada@example.com --yes")]
     Delete {
         /// An id, a username or an e-mail address
         user: String,
@@ -176,14 +180,14 @@ async fn list(
 
 async fn show(data: &Data, text: &str) -> anyhow::Result<()> {
     let node = data.open().await?;
-    let user = node.service.user(find_user(&node, text).await?).await?;
+    let user = existing(&node, text).await?;
     print(data.output, &user)
 }
 
 async fn delete(data: &Data, text: &str, yes: bool) -> anyhow::Result<()> {
     let node = data.open().await?;
-    let id = find_user(&node, text).await?;
-    let user = node.service.user(id).await?;
+    let user = existing(&node, text).await?;
+    let id = user.id;
     confirm(
         &format!(
             "delete user {id} ({}) and every device",
@@ -192,8 +196,18 @@ async fn delete(data: &Data, text: &str, yes: bool) -> anyhow::Result<()> {
         yes,
     )?;
     node.service.decide(id, DeleteUser).await?;
-    note(&format!("user {id} is deleted"));
-    Ok(())
+    let deleted = serde_json::json!({ "id": id.get(), "deleted": true });
+    data.output.done(&deleted, &format!("user {id} is deleted"))
+}
+
+/// The user that a person means, who must be there.
+async fn existing(node: &Node, text: &str) -> anyhow::Result<user::User> {
+    match node.service.user(find_user(node, text).await?).await {
+        Err(Error::NoSuchUser) => {
+            anyhow::bail!("there is no user {text}: `factord user list` shows them")
+        }
+        result => Ok(result?),
+    }
 }
 
 fn print(output: Output, user: &user::User) -> anyhow::Result<()> {
