@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes all that is waiting into one transaction, and answers when that is synced:
 //! the more wait, the less each pays for the sync.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -94,7 +95,7 @@ impl Writer {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { conn, surroundings }.serve(&receiver))?;
+            .spawn(move || Loop { conn, surroundings }.serve_or_stop(&receiver))?;
         Ok(Self {
             queue: Some(sender),
             thread: Some(thread),
@@ -141,6 +142,13 @@ enum Failure {
 }
 
 impl Loop {
+    /// A process whose writer has panicked can do nothing more that matters, so it ends.
+    fn serve_or_stop(&mut self, queue: &Receiver<Box<dyn Work>>) {
+        if catch_unwind(AssertUnwindSafe(|| self.serve(queue))).is_err() {
+            (self.surroundings.fatal)("the writer panicked");
+        }
+    }
+
     fn serve(&mut self, queue: &Receiver<Box<dyn Work>>) {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
