@@ -71,6 +71,13 @@ mod tests {
     }
 
     #[test]
+    fn a_code_is_long_if_it_is_longer_than_a_temporary_token() {
+        assert!(Code::text("123456789").is_long());
+        assert!(!Code::text("12345678").is_long());
+        assert!(!Code::Number(u64::MAX).is_long());
+    }
+
+    #[test]
     fn full_width_digits_blanks_and_other_lengths_do_not_fit() {
         assert!(Code::text("123456").fits(6));
         for wrong in [

@@ -19,8 +19,17 @@ pub(super) struct Comparison<'a> {
     pub(super) candidates: Vec<Candidate>,
     /// Whether a temporary token completes the verification that it is sent for: not where none was named.
     pub(super) token_completes: bool,
-    /// What the factor of the only candidate computed beforehand.
-    pub(super) evidence: Option<&'a Data>,
+    /// What the factor of one of them computed beforehand.
+    pub(super) evidence: Option<&'a Evidence>,
+}
+
+/// What the factor of a device computed before the decision.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The device.
+    pub device: DeviceNumber,
+    /// What the factor reads.
+    pub data: Data,
 }
 
 /// A device that is not locked, and the verification that the code is for.
@@ -87,7 +96,7 @@ impl Candidate {
         &self,
         draft: &mut Draft<'_>,
         code: &Code,
-        evidence: Option<&Data>,
+        evidence: Option<&Evidence>,
     ) -> Result<Verdict, Refusal> {
         let factor = draft
             .core
@@ -95,6 +104,7 @@ impl Candidate {
             .factor(self.device.factor_id)
             .ok_or(Refusal::Disabled)?;
         let verification = self.verification.as_ref();
+        let evidence = evidence.filter(|evidence| evidence.device == self.device.number);
         let mut ceremony = Ceremony {
             core: draft.core,
             now: draft.now,
@@ -106,7 +116,7 @@ impl Candidate {
             destination: self.device.destination.as_deref(),
             expires_at: verification.map_or(draft.now, |verification| verification.expires_at),
             custom_message: None,
-            evidence,
+            evidence: evidence.map(|evidence| &evidence.data),
         };
         Ok(factor.check(&mut ceremony, &self.device, verification, code)?)
     }
@@ -148,6 +158,11 @@ impl Candidate {
 /// Counts a wrong code against everything it was compared with, and once for the user.
 fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
+    let is_guess = refused.is_empty() || refused.iter().any(|refused| refused.is_guess);
+    if is_guess {
+        temporary_token::count_wrong(draft, code);
+        draft.user.mfa.throttle.fail(now, rules);
+    }
     let mut counted: Vec<DeviceNumber> = Vec::new();
     for Refused {
         candidate,
@@ -168,10 +183,6 @@ fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusa
             Action::CompleteVerification,
             Some(*reason),
         );
-    }
-    if refused.is_empty() || refused.iter().any(|refused| refused.is_guess) {
-        draft.user.mfa.throttle.fail(now, rules);
-        temporary_token::count_wrong(draft, code);
     }
     let guesses = refused.iter().filter(|refused| refused.is_guess);
     let guessed: Vec<_> = guesses

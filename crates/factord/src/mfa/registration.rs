@@ -215,24 +215,21 @@ impl ConfirmRegistration {
         draft: &mut Draft<'_>,
         registration: &Registration,
     ) -> Result<Registration, Refusal> {
-        if !draft.user.profile.is_active() {
-            return Err(Refusal::NotActive);
-        }
-        let factor = draft
-            .core
-            .catalogue
-            .factor(registration.factor_id)
-            .ok_or(Refusal::Disabled)?;
+        let factor = draft.core.catalogue.factor(registration.factor_id);
+        let factor = factor.ok_or(Refusal::Disabled)?;
         let Description {
             codes,
             confirmed_without_code,
             ..
         } = *factor.description();
+        if self.code.is_none() && codes != Codes::None && !confirmed_without_code {
+            return Err(Refusal::NoCode);
+        }
+        if !draft.user.profile.is_active() {
+            return Err(Refusal::NotActive);
+        }
         if codes == Codes::None {
             return Err(Refusal::NotByCode);
-        }
-        if self.code.is_none() && !confirmed_without_code {
-            return Err(Refusal::NoCode);
         }
         if matches!(codes, Codes::Digits(_)) {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
