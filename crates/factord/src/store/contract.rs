@@ -282,6 +282,13 @@ async fn events_are_listed_newest_first_in_pages(world: &World) {
         ..everything
     };
     assert_eq!(list(of_ada).await, [all[0].clone(), all[2].clone()]);
+    let page_of_ada = EventFilter {
+        user: Some(ada),
+        before: Some(all[0].id),
+        limit: 1,
+        ..EventFilter::default()
+    };
+    assert_eq!(list(page_of_ada).await, all[2..3]);
 }
 
 async fn users_are_found_by_any_field_exactly_or_by_its_beginning(world: &World) {

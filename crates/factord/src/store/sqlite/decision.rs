@@ -84,16 +84,17 @@ fn apply(
     effects: &Effects,
 ) -> Result<(), StoreError> {
     let (conn, id, now) = (writing.conn, user.id, writing.now);
+    let mut last_event = stored.last_event;
     if effects.repeats_last_event {
-        events::repeat_last(conn, id, now)?;
+        events::repeat(conn, last_event, now)?;
     }
     for event in &effects.events {
-        events::insert(conn, id, event, now)?;
+        last_event = events::insert(conn, id, event, Some(last_event), now)?;
     }
     if effects.delete_user {
-        return delete(conn, id);
+        return delete(conn, id, last_event);
     }
-    keep(conn, stored, user)?;
+    keep(conn, stored, user, last_event)?;
     for finished in &effects.finished {
         keep_finished(conn, id, finished, now)?;
     }
@@ -104,16 +105,22 @@ fn apply(
 }
 
 /// Writes what changed of the user, if anything did.
-fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), StoreError> {
+fn keep(
+    conn: &Connection,
+    stored: &StoredUser,
+    user: &User,
+    last_event: i64,
+) -> Result<(), StoreError> {
     let (profile, mfa) = (users::json(&user.profile)?, users::json(&user.mfa)?);
     let id = user.id.get();
     if profile != stored.profile {
         let lookup = Lookup::of(&user.profile);
         return conn
             .prepare_cached(
-                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6 WHERE id = ?1",
+                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6,
+                 last_event = ?7 WHERE id = ?1",
             )?
-            .execute((id, lookup.username, lookup.email, lookup.external_id, profile, mfa))
+            .execute((id, lookup.username, lookup.email, lookup.external_id, profile, mfa, last_event))
             .map(drop)
             .map_err(|error| {
                 if is_conflict(&error) {
@@ -123,9 +130,9 @@ fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), Store
                 }
             });
     }
-    if mfa != stored.mfa {
-        conn.prepare_cached("UPDATE users SET mfa = ?2 WHERE id = ?1")?
-            .execute((id, mfa))?;
+    if mfa != stored.mfa || last_event != stored.last_event {
+        conn.prepare_cached("UPDATE users SET mfa = ?2, last_event = ?3 WHERE id = ?1")?
+            .execute((id, mfa, last_event))?;
     }
     Ok(())
 }
@@ -148,7 +155,7 @@ fn keep_finished(
     Ok(())
 }
 
-fn delete(conn: &Connection, user: UserId) -> Result<(), StoreError> {
+fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreError> {
     let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 4] = [
         |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
@@ -158,6 +165,7 @@ fn delete(conn: &Connection, user: UserId) -> Result<(), StoreError> {
     for prepare in statements {
         prepare(conn)?.execute([user.get()])?;
     }
+    events::keep_trail(conn, user, last_event)?;
     Ok(())
 }
 
