@@ -25,7 +25,8 @@ pub(super) fn set_setting(conn: &Connection, name: &str, value: &str) -> Result<
     Ok(())
 }
 
-/// Deletes at most `limit` rows of each table whose time has come; gives how many went.
+/// Deletes at most `limit` rows of each table whose time has come; gives how many went. When nothing is left to delete,
+/// what was deleted goes out of the log, too.
 pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize, StoreError> {
     let readable = writing.core.rules.finished_readable;
     let steps = [
@@ -43,6 +44,7 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
             .prepare_cached(sql)?
             .execute((before, super::integer(limit)))?;
     }
+    writing.tell.empty_log = deleted == 0;
     Ok(deleted)
 }
 

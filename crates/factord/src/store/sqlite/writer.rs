@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::error::changed_nothing;
+use super::open;
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
 use crate::store::StoreError;
@@ -39,13 +40,15 @@ pub(super) struct Writing<'a> {
     pub tell: &'a mut Tell,
 }
 
-/// Whom a commit has to tell.
+/// Whom a commit has to tell, and what it leaves to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tell {
     /// There are messages to send.
     pub messages: bool,
     /// There are messages in the outbox.
     pub outbox: bool,
+    /// The log is to be emptied, once the callers have their answers.
+    pub empty_log: bool,
 }
 
 /// Who waits for commits of other people.
@@ -163,7 +166,7 @@ impl Loop {
     /// `false` if the writer must not go on.
     fn settle(&mut self, mut group: Vec<Box<dyn Work>>) -> bool {
         let result = match self.attempt(&mut group) {
-            Ok(()) => Ok(()),
+            Ok(tell) => Ok(tell),
             Err(Failure::Work(_)) if group.len() > 1 => {
                 return group.into_iter().all(|work| self.settle(vec![work]));
             }
@@ -173,13 +176,20 @@ impl Loop {
                 return false;
             }
         };
+        let tell = result.as_ref().copied().unwrap_or_default();
+        self.surroundings.signals.tell(tell);
         for work in group {
-            work.done(result.clone());
+            work.done(result.clone().map(drop));
+        }
+        if tell.empty_log
+            && let Err(error) = open::empty_log(&self.conn)
+        {
+            tracing::warn!(%error, "the log of the database cannot be emptied");
         }
         true
     }
 
-    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Failure> {
+    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<Tell, Failure> {
         execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::Group(error.into()))?;
         let mut tell = Tell::default();
         let result = self.run(group, &mut tell).map_err(Failure::Work);
@@ -192,12 +202,10 @@ impl Loop {
                 }
             })
         });
-        match result {
-            Ok(()) => self.surroundings.signals.tell(tell),
-            Err(Failure::Fatal(_)) => {}
-            Err(_) => self.roll_back()?,
+        if let Err(Failure::Work(_) | Failure::Group(_)) = result {
+            self.roll_back()?;
         }
-        result
+        result.map(|()| tell)
     }
 
     fn run(&mut self, group: &mut [Box<dyn Work>], tell: &mut Tell) -> Result<(), StoreError> {
