@@ -53,8 +53,8 @@ pub(super) fn ping(writing: &mut Writing<'_>) -> Result<(), StoreError> {
     set_setting(writing.conn, "pinged_at", &writing.now.to_string())
 }
 
-const DELETE_FINISHED: &str = "DELETE FROM finished WHERE (user_id, id) IN
-    (SELECT user_id, id FROM finished WHERE finished_at <= ?1 ORDER BY finished_at LIMIT ?2)";
+const DELETE_FINISHED: &str = "DELETE FROM finished WHERE finished_at <= ?1 AND number IN
+    (SELECT number FROM finished ORDER BY number LIMIT ?2)";
 const DELETE_TOKENS: &str = "DELETE FROM tokens WHERE access IN
     (SELECT access FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_HISTORIES: &str = "DELETE FROM histories WHERE destination IN

@@ -17,15 +17,16 @@ CREATE TABLE users (
 CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 
--- Registrations and verifications that have ended, readable for a while.
+-- Registrations and verifications that have ended, readable for a while. Rows are added at the end and deleted from the
+-- beginning, so that their order is that of time, and it takes no index to find the old ones.
 CREATE TABLE finished (
+    number INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL,
     id BLOB NOT NULL,
     finished_at INTEGER NOT NULL,
-    document TEXT NOT NULL,
-    PRIMARY KEY (user_id, id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX finished_by_time ON finished (finished_at);
+    document TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX finished_by_id ON finished (user_id, id);
 
 -- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success. Each points
 -- to the one before about the same user: an index by user would cost every decision one more page of the disk.
