@@ -88,6 +88,15 @@ async fn measure(
             run(scenario, callers, time, &store, &people).await;
         }
     }
+    drop(store);
+    let began = Instant::now();
+    let store = SqliteStore::open(folder, core, clock)?;
+    let first = store.load(people.ring[0].user, None).await?;
+    println!(
+        "opened again, and the first user read ({}), in {:.1} ms",
+        first.is_some(),
+        began.elapsed().as_secs_f64() * 1_000.0
+    );
     Ok(())
 }
 
