@@ -256,7 +256,7 @@ impl ConfirmRegistration {
         )?;
         match verdict {
             Verdict::Accepted(data) => Ok(accept(draft, registration, data, self.code.as_ref())),
-            Verdict::Wrong(reason) => Err(refuse(draft, registration.id, reason)),
+            Verdict::Wrong(reason) => Err(refuse(draft, registration.id, codes, reason)),
         }
     }
 }
@@ -280,7 +280,9 @@ fn accept(
     });
     replace_older(draft, registration.factor_id);
     draft.user.mfa.devices.push(device);
-    draft.user.mfa.throttle.clear();
+    if code.is_some() {
+        draft.user.mfa.throttle.clear();
+    }
     draft.history.confirm_registration(registration.id);
 
     let mut accepted = registration.clone();
@@ -312,10 +314,12 @@ fn replace_older(draft: &mut Draft<'_>, factor_id: i64) {
     }
 }
 
-/// A wrong code counts for the user and, at the fifth, ends the registration.
-fn refuse(draft: &mut Draft<'_>, id: Uuid, reason: Reason) -> Refusal {
+/// A wrong code counts for the user, if it is a guessable one, and at the fifth ends the registration.
+fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
-    draft.user.mfa.throttle.fail(now, rules);
+    if matches!(codes, Codes::Digits(_)) {
+        draft.user.mfa.throttle.fail(now, rules);
+    }
     for pending in draft
         .user
         .mfa

@@ -130,11 +130,19 @@ impl MemoryStore {
 impl Tables {
     fn apply(&mut self, user: User, effects: Effects, now: Timestamp) {
         let id = user.id;
-        if effects.repeats_last_event
-            && let Some(last) = self.events.iter_mut().rfind(|event| event.user == id)
-        {
-            last.count += 1;
-            last.at = now;
+        for refusal in &effects.repeats {
+            let device = refusal.device.map(|device| device.to_string());
+            let reason = Some(refusal.reason.to_string());
+            let is_it = |event: &&mut StoredEvent| {
+                event.user == id
+                    && event.device == device
+                    && event.action == refusal.action.as_str()
+                    && event.reason == reason
+            };
+            if let Some(event) = self.events.iter_mut().rfind(is_it) {
+                event.count += 1;
+                event.at = now;
+            }
         }
         for event in &effects.events {
             self.record(id, event, now);

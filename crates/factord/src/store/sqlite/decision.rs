@@ -84,13 +84,14 @@ fn apply(
     effects: &Effects,
 ) -> Result<(), StoreError> {
     let (conn, id, now) = (writing.conn, user.id, writing.now);
-    if effects.repeats_last_event {
-        events::repeat_last(conn, id, now)?;
+    for refusal in &effects.repeats {
+        events::repeat(conn, id, refusal, now)?;
     }
     for event in &effects.events {
         events::insert(conn, id, event, now)?;
     }
     if effects.delete_user {
+        writing.tell.erased = true;
         return delete(conn, id);
     }
     keep(conn, stored, user)?;

@@ -11,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::error::changed_nothing;
+use super::open;
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
 use crate::store::StoreError;
@@ -46,6 +47,8 @@ pub(super) struct Tell {
     pub messages: bool,
     /// There are messages in the outbox.
     pub outbox: bool,
+    /// Personal data was deleted: older versions of its pages must go, too.
+    pub erased: bool,
 }
 
 /// Who waits for commits of other people.
@@ -95,7 +98,15 @@ impl Writer {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { conn, surroundings }.serve_or_stop(&receiver))?;
+            .spawn(move || {
+                let erasing = false;
+                Loop {
+                    conn,
+                    surroundings,
+                    erasing,
+                }
+                .serve_or_stop(&receiver);
+            })?;
         Ok(Self {
             queue: Some(sender),
             thread: Some(thread),
@@ -129,6 +140,8 @@ impl Drop for Writer {
 struct Loop {
     conn: Connection,
     surroundings: Surroundings,
+    /// Whether the log still holds what was erased.
+    erasing: bool,
 }
 
 /// Why a group was not committed.
@@ -155,6 +168,9 @@ impl Loop {
             group.extend(queue.try_iter().take(MOST_IN_GROUP - 1));
             if !self.settle(group) {
                 return;
+            }
+            if self.erasing {
+                self.erasing = !open::empty_log(&self.conn);
             }
         }
     }
@@ -193,7 +209,10 @@ impl Loop {
             })
         });
         match result {
-            Ok(()) => self.surroundings.signals.tell(tell),
+            Ok(()) => {
+                self.surroundings.signals.tell(tell);
+                self.erasing |= tell.erased;
+            }
             Err(Failure::Fatal(_)) => {}
             Err(_) => self.roll_back()?,
         }
