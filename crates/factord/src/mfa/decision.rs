@@ -158,7 +158,8 @@ impl Draft<'_> {
         }
     }
 
-    fn end_expired(&mut self) {
+    /// Ends what has expired. Every decision begins with it; for users about whom none is made a store does it.
+    pub fn end_expired(&mut self) {
         let now = self.now;
         self.end_verifications(Ending::Expired, |pending| pending.expires_at <= now);
         self.end_registrations(Ending::Expired, |pending| pending.expires_at <= now);

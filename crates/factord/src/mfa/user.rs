@@ -112,6 +112,14 @@ impl Mfa {
             .find(|device| device.number == number)
     }
 
+    /// The first moment at which something of it has expired.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        let registrations = self.registrations.iter().map(|it| it.expires_at);
+        let verifications = self.verifications.iter().map(|it| it.expires_at);
+        let tokens = self.temporary_tokens.iter().map(|it| it.expires_at);
+        registrations.chain(verifications).chain(tokens).min()
+    }
+
     /// Whether a pending registration or verification has this id.
     pub fn has_pending(&self, id: Uuid) -> bool {
         self.registrations

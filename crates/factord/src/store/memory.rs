@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::deciding::{
-    self, Lookup, OUTBOX_KEPT, REFRESHABLE, State, UNSENT_KEPT, destination_key,
+    self, EndExpired, Lookup, OUTBOX_KEPT, REFRESHABLE, State, UNSENT_KEPT, destination_key,
 };
 use super::{
     Answer, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoreError, StoredMessage,
@@ -433,6 +433,17 @@ impl Store for MemoryStore {
     }
 
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
+        let now = self.clock.now();
+        let expired = |user: &&User| user.mfa.next_expiry().is_some_and(|at| at <= now);
+        let due: Vec<_> = {
+            let tables = self.tables();
+            let due = tables.users.values().filter(expired).take(limit);
+            due.map(|user| user.id).collect()
+        };
+        for user in &due {
+            // Nothing of it can fail: it changes no name.
+            drop(self.decide(*user, &mut EndExpired));
+        }
         self.answer(move |tables| {
             let now = self.clock.now();
             let over = |since: Timestamp, kept: i64| now.since(since) >= kept;
@@ -468,7 +479,8 @@ impl Store for MemoryStore {
                     .count(),
             ]
             .into_iter()
-            .sum())
+            .sum::<usize>()
+                + due.len())
         })
     }
 

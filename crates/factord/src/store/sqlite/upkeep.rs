@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension};
 
+use super::decision;
 use super::writer::Writing;
 use crate::mfa::history::DAY;
 use crate::store::StoreError;
@@ -35,7 +36,7 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
         (DELETE_OUTBOX, OUTBOX_KEPT),
         (DELETE_MESSAGES, UNSENT_KEPT),
     ];
-    let mut deleted = 0;
+    let mut deleted = decision::end_expired(writing, limit)?;
     for (sql, kept) in steps {
         let before = writing.now.plus(-kept).seconds();
         deleted += writing
