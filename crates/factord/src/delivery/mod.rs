@@ -3,6 +3,7 @@
 mod breaker;
 pub mod dispatcher;
 mod http;
+mod lanes;
 mod letter;
 pub mod message;
 pub mod outbox;
