@@ -13,3 +13,5 @@ pub mod settings;
 pub mod smtp;
 pub mod twilio;
 pub mod webhook;
+
+pub(crate) use http::is_loopback;

@@ -18,7 +18,7 @@ use super::webhook::{Webhook, WebhookSettings};
 use crate::clock::Clock;
 
 /// By whom messages are sent.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct DeliverySettings {
     /// Who sends text messages: the first, then the fallbacks. Whoever is named here is set up below.
     pub sms: Vec<Via>,
@@ -70,19 +70,19 @@ impl DeliverySettings {
     ///
     /// # Errors
     /// [`SetupError`] if a provider cannot be set up.
-    pub fn sender(self, clock: Arc<dyn Clock>) -> Result<Arc<dyn Sender>, SetupError> {
+    pub fn sender(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn Sender>, SetupError> {
         let roots = certificates(&self.authorities)?;
         let mut providers = HashMap::new();
         let mut add = |via, provider: Box<dyn Provider>| {
             providers.insert(via, Arc::new(Guarded::new(provider, self.breaker)));
         };
-        if let Some(settings) = self.smtp {
+        if let Some(settings) = self.smtp.clone() {
             add(Via::Smtp, Box::new(Smtp::new(settings, &self.authorities)?));
         }
-        if let Some(settings) = self.twilio {
+        if let Some(settings) = self.twilio.clone() {
             add(Via::Twilio, Box::new(Twilio::new(settings, &roots)?));
         }
-        if let Some(settings) = self.webhook {
+        if let Some(settings) = self.webhook.clone() {
             add(Via::Webhook, Box::new(Webhook::new(settings, &roots)?));
         }
         let chain = |names: &[Via]| {

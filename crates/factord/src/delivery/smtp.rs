@@ -27,7 +27,7 @@ use crate::store::StoredMessage;
 use step::Step;
 
 /// Where the mail server is, and what it is told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct SmtpSettings {
     /// Its name, which its certificate must bear.
     pub host: String,

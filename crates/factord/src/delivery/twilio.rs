@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::store::StoredMessage;
 
 /// The account at the gateway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct TwilioSettings {
     /// The account's SID.
     pub account_sid: String,

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::store::StoredMessage;
 
 /// Where messages are posted, and what they are signed with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct WebhookSettings {
     /// HTTPS, or HTTP on loopback.
     pub url: Url,
