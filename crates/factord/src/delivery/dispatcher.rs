@@ -74,7 +74,7 @@ async fn send_waiting(store: &dyn Store, sender: &dyn Sender) -> Result<usize, S
         let (id, channel) = (message.id, message.message.channel.as_str());
         if message.message.expires_at <= now {
             warn!(id, channel, "a message was not sent in time");
-            store.settle_message(id, Sending::Abandoned).await?;
+            give_up(store, message).await?;
             continue;
         }
         match sender.send(message).await? {

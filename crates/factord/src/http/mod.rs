@@ -31,7 +31,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
@@ -119,16 +119,24 @@ fn operations(app: &App) -> OpenApiRouter<App> {
     }
 }
 
-async fn no_such_path(request: Request) -> Response {
-    shaped_for(&request, Error::NoSuchPath)
+async fn no_such_path(State(app): State<App>, request: Request) -> Response {
+    unwanted(&app, request, Error::NoSuchPath).await
 }
 
 /// OPTIONS asks what the others are told by a 405: axum adds the `Allow` header to both.
-async fn no_such_method(request: Request) -> Response {
+async fn no_such_method(State(app): State<App>, request: Request) -> Response {
     if request.method() == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }
-    shaped_for(&request, Error::MethodNotAllowed)
+    unwanted(&app, request, Error::MethodNotAllowed).await
+}
+
+/// Refuses a request whose body nobody reads, once it has arrived.
+async fn unwanted(app: &AppState, request: Request, error: Error) -> Response {
+    let answer = shaped_for(&request, error);
+    let (parts, body) = request.into_parts();
+    body::drain(&parts.headers, body, app.body_timeout).await;
+    answer
 }
 
 /// An error in the shape of the older API under `/auth/`, and of the newer one everywhere else (contract, Authorization).

@@ -34,6 +34,13 @@ impl Code {
         matches!(self, Self::Text(text) if text.len() > MOST_DIGITS)
     }
 
+    /// A long code however a person types it: its letters and digits alone, in capitals.
+    pub fn normal(&self) -> Zeroizing<String> {
+        let text = self.at_length(0);
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        Zeroizing::new(letters.map(|letter| letter.to_ascii_uppercase()).collect())
+    }
+
     /// Whether the code could be one of `digits` decimal digits.
     pub fn fits(&self, digits: usize) -> bool {
         let text = self.at_length(digits);

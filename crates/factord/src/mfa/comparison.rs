@@ -46,8 +46,17 @@ impl Comparison<'_> {
     /// with knows it as the code that was accepted last.
     pub(super) fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
         let mut refused = Vec::with_capacity(self.candidates.len());
+        let mut fault = None;
         for candidate in &self.candidates {
-            match candidate.check(draft, code, self.evidence)? {
+            let verdict = match candidate.check(draft, code, self.evidence) {
+                Ok(verdict) => verdict,
+                // The others are compared and counted all the same.
+                Err(refusal) => {
+                    fault = Some(refusal);
+                    continue;
+                }
+            };
+            match verdict {
                 Verdict::Accepted(data) => {
                     candidate.accept(draft, data, code);
                     return Ok(());
@@ -73,7 +82,8 @@ impl Comparison<'_> {
         if temporary_token::accepted_last(draft, code) {
             return Err(Refusal::Unauthorized(Reason::Used));
         }
-        Err(refuse(draft, code, &refused))
+        let refusal = refuse(draft, code, &refused);
+        Err(fault.unwrap_or(refusal))
     }
 }
 
@@ -155,12 +165,18 @@ impl Candidate {
     }
 }
 
-/// Counts a wrong code against everything it was compared with, and once for the user.
+/// Counts a wrong code against everything it was compared with, and once for the user if any of it was guessable: a
+/// user's delay holds back short codes, so that nothing else may lengthen it.
 fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
-    let is_guess = refused.is_empty() || refused.iter().any(|refused| refused.is_guess);
-    if is_guess {
-        temporary_token::count_wrong(draft, code);
+    let core = draft.core;
+    let guessed_short = |refused: &Refused<'_>| {
+        let described = core.catalogue.described(refused.candidate.device.factor_id);
+        refused.is_guess && described.is_some_and(|it| matches!(it.codes, Codes::Digits(_)))
+    };
+    let guesses_token = refused.is_empty() || refused.iter().any(|refused| refused.is_guess);
+    let tried_token = guesses_token && temporary_token::count_wrong(draft, code);
+    if refused.is_empty() || tried_token || refused.iter().any(guessed_short) {
         draft.user.mfa.throttle.fail(now, rules);
     }
     let mut counted: Vec<DeviceNumber> = Vec::new();
@@ -230,13 +246,16 @@ pub(super) fn remembered(
     factor_id: i64,
     code: &Code,
 ) -> Option<KeyedHash> {
-    let Codes::Digits(digits) = core.catalogue.described(factor_id)?.codes else {
-        return None;
+    let digits = match core.catalogue.described(factor_id)?.codes {
+        Codes::Digits(digits) => Some(digits),
+        Codes::Long => None,
+        Codes::None => return None,
     };
     let context: [&[u8]; 3] = [
         b"last",
         &user.get().to_be_bytes(),
         &device.get().to_be_bytes(),
     ];
-    Some(core.keys.code_hash(&context, &code.at_length(digits)))
+    let normal = digits.map_or_else(|| code.normal(), |digits| code.at_length(digits));
+    Some(core.keys.code_hash(&context, &normal))
 }

@@ -43,9 +43,8 @@ impl Decide for CompleteVerification {
         let verification = find(draft.user, &draft.effects.finished, draft.finished, self.id)
             .ok_or(Refusal::NotFound)?
             .clone();
-        let before = draft.effects.events.len();
         let answer = self.complete(draft, &verification);
-        if draft.effects.events.len() == before {
+        if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
             let refused = answer.as_ref().err().map(Refusal::reason);
             draft.record(
                 Some(DeviceId::Device(verification.device)),
@@ -118,10 +117,9 @@ impl Decide for VerifyCode {
     const ACTION: Action = Action::CompleteVerification;
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        let before = draft.effects.events.len();
+        let device = self.device.and_then(|device| known(draft.user, device));
         let answer = self.verify(draft);
-        if draft.effects.events.len() == before {
-            let device = self.device.and_then(|device| known(draft.user, device));
+        if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
             draft.record(
                 device,
                 Self::ACTION,

@@ -4,6 +4,7 @@
 pub mod code;
 pub mod comparison;
 pub mod completion;
+pub mod confirmation;
 pub mod data;
 pub mod decision;
 pub mod device;

@@ -157,17 +157,18 @@ pub(super) fn accepted_last(draft: &Draft<'_>, code: &Code) -> bool {
     draft.user.mfa.last_token.is_some() && hash_of(draft, code) == draft.user.mfa.last_token
 }
 
-/// Counts a wrong code of eight digits against every token that it was compared with.
-pub(super) fn count_wrong(draft: &mut Draft<'_>, code: &Code) {
+/// Counts a wrong code of eight digits against every token that it was compared with; `true` if there was one.
+pub(super) fn count_wrong(draft: &mut Draft<'_>, code: &Code) -> bool {
     if !code.fits(TEMPORARY_TOKEN_DIGITS) || !tries(draft) {
-        return;
+        return false;
     }
     let (now, rules) = (draft.now, &draft.core.rules);
-    for token in &mut draft.user.mfa.temporary_tokens {
-        if token.throttle.gate(now, rules) == Gate::Open {
-            token.throttle.fail(now, rules);
-        }
-    }
+    let tokens = draft.user.mfa.temporary_tokens.iter_mut();
+    let compared = tokens.filter(|token| token.throttle.gate(now, rules) == Gate::Open);
+    compared
+        .map(|token| token.throttle.fail(now, rules))
+        .count()
+        > 0
 }
 
 /// Whether tokens are looked at at all: they are guessable, so a delay of their user holds them back.

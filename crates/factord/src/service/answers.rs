@@ -13,10 +13,10 @@ use crate::factor::Work;
 use crate::mfa::code::Code;
 use crate::mfa::comparison::Evidence;
 use crate::mfa::completion::{CompleteVerification, VerifyCode};
+use crate::mfa::confirmation::ConfirmRegistration;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceId, DeviceNumber, UserId};
 use crate::mfa::refusal::Refusal;
-use crate::mfa::registration::ConfirmRegistration;
 use crate::mfa::user::{Registration, User, Verification};
 
 /// Where slow computations are done.

@@ -3,11 +3,11 @@
 
 use rand::CryptoRng;
 
-use super::{Job, UserFilter};
+use super::{Job, StoreError, UserFilter};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
 use crate::mfa::Core;
-use crate::mfa::decision::{Draft, Effects};
+use crate::mfa::decision::{Draft, Effects, Reads};
 use crate::mfa::history::History;
 use crate::mfa::user::{Finished, Profile, User};
 
@@ -42,6 +42,21 @@ pub(super) fn run(
         effects: &mut effects,
     });
     effects
+}
+
+/// Ends what has expired of a user, and nothing else.
+pub(super) struct EndExpired;
+
+impl Job for EndExpired {
+    fn reads(&self, _: &Core, _: &User) -> Reads {
+        Reads::default()
+    }
+
+    fn run(&mut self, draft: &mut Draft<'_>) {
+        draft.end_expired();
+    }
+
+    fn done(self: Box<Self>, _: Result<bool, StoreError>) {}
 }
 
 /// The key of a destination's history. Addresses that reach the same person read the same: an e-mail address in lower
@@ -143,14 +158,15 @@ fn text(value: &serde_json::Value) -> Option<String> {
     }
 }
 
-/// The word for how an event ended.
-pub(super) const fn outcome(refused: bool) -> &'static str {
-    if refused { "refused" } else { "success" }
-}
-
-/// Seconds after its expiry for which a pair of tokens can still be refreshed: a day.
+/// Seconds that finished registrations and verifications, tokens and the like are kept is each rule's own; these are
+/// the ones that no rule sets. An expired pair of tokens can still be refreshed for a day.
 pub(super) const REFRESHABLE: i64 = 86_400;
 /// Seconds that the outbox keeps a message: a week.
 pub(super) const OUTBOX_KEPT: i64 = 604_800;
 /// Seconds after its expiry at which a message that nobody sent is erased: a day.
 pub(super) const UNSENT_KEPT: i64 = 86_400;
+
+/// The word for how an event ended.
+pub(super) const fn outcome(refused: bool) -> &'static str {
+    if refused { "refused" } else { "success" }
+}

@@ -61,8 +61,7 @@ pub trait Store: Send + Sync {
     /// Revokes a credential and deletes its tokens. `false` if there is none, or it was revoked before.
     fn revoke_credential(&self, id: String) -> Answer<'_, bool>;
 
-    /// Keeps a new pair of tokens, unless its credential has been revoked meanwhile: then the pair is void from the
-    /// start.
+    /// Keeps a new pair of tokens.
     fn insert_token(&self, pair: TokenPair) -> Answer<'_, ()>;
 
     /// The pair with this access token, expired or not.
@@ -98,8 +97,8 @@ pub trait Store: Send + Sync {
     /// Keeps a setting.
     fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()>;
 
-    /// Deletes at most `limit` rows each of what is kept no longer: finished registrations and verifications, expired
-    /// tokens, old message histories. Gives how many went.
+    /// Ends what has expired of at most `limit` users, and deletes at most `limit` rows each of what is kept no longer:
+    /// finished registrations and verifications, expired tokens, old message histories. Gives how many there were.
     fn clean_up(&self, limit: usize) -> Answer<'_, usize>;
 
     /// Whether the database can read and write now.
@@ -108,12 +107,10 @@ pub trait Store: Send + Sync {
     /// The time that decisions are made by.
     fn now(&self) -> Timestamp;
 
-    /// Told whenever a commit of this process held messages to send. It is for one dispatcher, and remembers one word
-    /// while nobody waits: whoever sends what is waiting and then waits here misses nothing.
+    /// Told whenever a commit held messages to send.
     fn message_signal(&self) -> Arc<Notify>;
 
-    /// Told whenever this process moved a message into the outbox. It remembers nothing, but tells all who wait: take
-    /// `notified()` before looking into the outbox and await it after, and nothing is missed in between.
+    /// Told whenever a message came into the outbox.
     fn outbox_signal(&self) -> Arc<Notify>;
 }
 

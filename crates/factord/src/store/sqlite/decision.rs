@@ -12,7 +12,7 @@ use crate::mfa::decision::Effects;
 use crate::mfa::history::History;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, User};
-use crate::store::deciding::{self, Lookup, State, destination_key};
+use crate::store::deciding::{self, EndExpired, Lookup, State, destination_key};
 use crate::store::{Job, StoreError};
 
 /// A job about a user, on its way through the writer.
@@ -84,17 +84,17 @@ fn apply(
     effects: &Effects,
 ) -> Result<(), StoreError> {
     let (conn, id, now) = (writing.conn, user.id, writing.now);
-    let mut last_event = stored.last_event;
-    if effects.repeats_last_event {
-        events::repeat(conn, last_event, now)?;
+    for refusal in &effects.repeats {
+        events::repeat(conn, id, refusal, now)?;
     }
     for event in &effects.events {
-        last_event = events::insert(conn, id, event, Some(last_event), now)?;
+        events::insert(conn, id, event, now)?;
     }
     if effects.delete_user {
-        return delete(conn, id, last_event);
+        writing.tell.erased = true;
+        return delete(conn, id);
     }
-    keep(conn, stored, user, last_event)?;
+    keep(conn, stored, user)?;
     for finished in &effects.finished {
         keep_finished(conn, id, finished, now)?;
     }
@@ -105,22 +105,28 @@ fn apply(
 }
 
 /// Writes what changed of the user, if anything did.
-fn keep(
-    conn: &Connection,
-    stored: &StoredUser,
-    user: &User,
-    last_event: i64,
-) -> Result<(), StoreError> {
+fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), StoreError> {
     let (profile, mfa) = (users::json(&user.profile)?, users::json(&user.mfa)?);
-    let id = user.id.get();
+    let (id, expiry) = (
+        user.id.get(),
+        user.mfa.next_expiry().map(Timestamp::seconds),
+    );
     if profile != stored.profile {
         let lookup = Lookup::of(&user.profile);
         return conn
             .prepare_cached(
-                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6,
-                 last_event = ?7 WHERE id = ?1",
+                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6, next_expiry = ?7
+                 WHERE id = ?1",
             )?
-            .execute((id, lookup.username, lookup.email, lookup.external_id, profile, mfa, last_event))
+            .execute((
+                id,
+                lookup.username,
+                lookup.email,
+                lookup.external_id,
+                profile,
+                mfa,
+                expiry,
+            ))
             .map(drop)
             .map_err(|error| {
                 if is_conflict(&error) {
@@ -130,11 +136,28 @@ fn keep(
                 }
             });
     }
-    if mfa != stored.mfa || last_event != stored.last_event {
-        conn.prepare_cached("UPDATE users SET mfa = ?2, last_event = ?3 WHERE id = ?1")?
-            .execute((id, mfa, last_event))?;
+    if mfa != stored.mfa {
+        conn.prepare_cached("UPDATE users SET mfa = ?2, next_expiry = ?3 WHERE id = ?1")?
+            .execute((id, mfa, expiry))?;
     }
     Ok(())
+}
+
+/// Ends what has expired of at most `limit` users about whom no decision was made since; gives how many.
+pub(super) fn end_expired(writing: &mut Writing<'_>, limit: usize) -> Result<usize, StoreError> {
+    let due: Vec<i64> = writing
+        .conn
+        .prepare_cached(
+            "SELECT id FROM users WHERE next_expiry <= ?1 ORDER BY next_expiry LIMIT ?2",
+        )?
+        .query_map((writing.now.seconds(), super::integer(limit)), |row| {
+            row.get(0)
+        })?
+        .collect::<Result<_, _>>()?;
+    for id in &due {
+        decide(writing, super::user_id(*id)?, &mut EndExpired)?;
+    }
+    Ok(due.len())
 }
 
 fn keep_finished(
@@ -155,7 +178,7 @@ fn keep_finished(
     Ok(())
 }
 
-fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreError> {
+fn delete(conn: &Connection, user: UserId) -> Result<(), StoreError> {
     let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 4] = [
         |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
@@ -165,7 +188,6 @@ fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreE
     for prepare in statements {
         prepare(conn)?.execute([user.get()])?;
     }
-    events::keep_trail(conn, user, last_event)?;
     Ok(())
 }
 

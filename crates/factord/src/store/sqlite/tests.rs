@@ -314,18 +314,6 @@ async fn a_deleted_user_is_overwritten_in_the_file() {
 }
 
 #[tokio::test]
-async fn a_clean_up_takes_out_of_the_log_what_was_deleted() {
-    let world = World::on_sqlite();
-    let user = world.user("zebulon").await.id;
-    world.decide(user, DeleteUser).await.unwrap();
-    assert!(files_hold(world.folder.path(), "zebulon"));
-    assert_eq!(world.store.clean_up(100).await, Ok(0));
-    // It is done after the answer, and before the next.
-    world.store.ping().await.unwrap();
-    assert!(!files_hold(world.folder.path(), "zebulon"));
-}
-
-#[tokio::test]
 async fn the_files_and_their_folder_are_their_owners_alone() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("some/data");

@@ -40,15 +40,15 @@ pub(super) struct Writing<'a> {
     pub tell: &'a mut Tell,
 }
 
-/// Whom a commit has to tell, and what it leaves to do.
+/// Whom a commit has to tell.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tell {
     /// There are messages to send.
     pub messages: bool,
     /// There are messages in the outbox.
     pub outbox: bool,
-    /// The log is to be emptied, once the callers have their answers.
-    pub empty_log: bool,
+    /// Personal data was deleted: older versions of its pages must go, too.
+    pub erased: bool,
 }
 
 /// Who waits for commits of other people.
@@ -98,7 +98,15 @@ impl Writer {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { conn, surroundings }.serve_or_stop(&receiver))?;
+            .spawn(move || {
+                let erasing = false;
+                Loop {
+                    conn,
+                    surroundings,
+                    erasing,
+                }
+                .serve_or_stop(&receiver);
+            })?;
         Ok(Self {
             queue: Some(sender),
             thread: Some(thread),
@@ -132,6 +140,8 @@ impl Drop for Writer {
 struct Loop {
     conn: Connection,
     surroundings: Surroundings,
+    /// Whether the log still holds what was erased.
+    erasing: bool,
 }
 
 /// Why a group was not committed.
@@ -159,6 +169,9 @@ impl Loop {
             if !self.settle(group) {
                 return;
             }
+            if self.erasing {
+                self.erasing = !open::empty_log(&self.conn);
+            }
         }
     }
 
@@ -166,7 +179,7 @@ impl Loop {
     /// `false` if the writer must not go on.
     fn settle(&mut self, mut group: Vec<Box<dyn Work>>) -> bool {
         let result = match self.attempt(&mut group) {
-            Ok(tell) => Ok(tell),
+            Ok(()) => Ok(()),
             Err(Failure::Work(_)) if group.len() > 1 => {
                 return group.into_iter().all(|work| self.settle(vec![work]));
             }
@@ -176,20 +189,13 @@ impl Loop {
                 return false;
             }
         };
-        let tell = result.as_ref().copied().unwrap_or_default();
-        self.surroundings.signals.tell(tell);
         for work in group {
-            work.done(result.clone().map(drop));
-        }
-        if tell.empty_log
-            && let Err(error) = open::empty_log(&self.conn)
-        {
-            tracing::warn!(%error, "the log of the database cannot be emptied");
+            work.done(result.clone());
         }
         true
     }
 
-    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<Tell, Failure> {
+    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Failure> {
         execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::Group(error.into()))?;
         let mut tell = Tell::default();
         let result = self.run(group, &mut tell).map_err(Failure::Work);
@@ -202,10 +208,15 @@ impl Loop {
                 }
             })
         });
-        if let Err(Failure::Work(_) | Failure::Group(_)) = result {
-            self.roll_back()?;
+        match result {
+            Ok(()) => {
+                self.surroundings.signals.tell(tell);
+                self.erasing |= tell.erased;
+            }
+            Err(Failure::Fatal(_)) => {}
+            Err(_) => self.roll_back()?,
         }
-        result.map(|()| tell)
+        result
     }
 
     fn run(&mut self, group: &mut [Box<dyn Work>], tell: &mut Tell) -> Result<(), StoreError> {

@@ -9,27 +9,26 @@ CREATE TABLE users (
     username TEXT UNIQUE,
     email TEXT,
     external_id TEXT,
-    -- The newest audit event about the user.
-    last_event INTEGER NOT NULL,
     profile TEXT NOT NULL,
-    mfa TEXT NOT NULL
+    mfa TEXT NOT NULL,
+    -- When something pending of the user expires first, for the clean-up.
+    next_expiry INTEGER
 ) STRICT;
 CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
+CREATE INDEX users_by_next_expiry ON users (next_expiry) WHERE next_expiry IS NOT NULL;
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 
--- Registrations and verifications that have ended, readable for a while. Rows are added at the end and deleted from the
--- beginning, so that their order is that of time, and it takes no index to find the old ones.
+-- Registrations and verifications that have ended, readable for a while.
 CREATE TABLE finished (
-    number INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL,
     id BLOB NOT NULL,
     finished_at INTEGER NOT NULL,
-    document TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX finished_by_id ON finished (user_id, id);
+    document TEXT NOT NULL,
+    PRIMARY KEY (user_id, id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX finished_by_time ON finished (finished_at);
 
--- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success. Each points
--- to the one before about the same user: an index by user would cost every decision one more page of the disk.
+-- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success.
 CREATE TABLE audit_events (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -37,15 +36,9 @@ CREATE TABLE audit_events (
     device TEXT,
     action TEXT NOT NULL,
     reason TEXT,
-    count INTEGER NOT NULL DEFAULT 1,
-    previous INTEGER
+    count INTEGER NOT NULL DEFAULT 1
 ) STRICT;
-
--- Where the trails of users begin that are no more.
-CREATE TABLE deleted_users (
-    id INTEGER PRIMARY KEY,
-    last_event INTEGER NOT NULL
-) STRICT;
+CREATE INDEX audit_events_by_user ON audit_events (user_id, id);
 
 -- Messages on their way, sealed; a row is deleted once its message is sent or given up.
 CREATE TABLE messages (
