@@ -54,6 +54,7 @@ contract! {
     a_destination_has_one_history_whoever_sends_there,
     what_has_finished_is_found_by_its_owner_alone,
     the_same_refusal_again_is_counted_in_the_event_before,
+    refusals_that_alternate_are_counted_each_in_its_own_event,
     deleting_a_user_erases_all_but_the_audit_trail_and_never_gives_the_id_again,
     events_are_listed_newest_first_in_pages,
     users_are_found_by_any_field_exactly_or_by_its_beginning,
@@ -218,6 +219,28 @@ async fn the_same_refusal_again_is_counted_in_the_event_before(world: &World) {
     assert_eq!(world.events(bob).await[0].count, 1);
 }
 
+async fn refusals_that_alternate_are_counted_each_in_its_own_event(world: &World) {
+    let user = world.user("ada").await.id;
+    for _ in 0..3 {
+        let twice = command(|draft| {
+            for reason in [Reason::Throttled, Reason::Disabled, Reason::Throttled] {
+                draft.record(None, Action::CompleteVerification, Some(reason));
+            }
+            Err::<(), _>(Refusal::Disabled)
+        });
+        world.decide(user, twice).await.unwrap_err();
+    }
+    let events = world.events(user).await;
+    let counted: Vec<_> = events
+        .iter()
+        .map(|event| (event.reason.as_deref(), event.count))
+        .collect();
+    assert_eq!(
+        counted,
+        [(Some("disabled"), 3), (Some("throttled"), 6), (None, 1)]
+    );
+}
+
 async fn deleting_a_user_erases_all_but_the_audit_trail_and_never_gives_the_id_again(
     world: &World,
 ) {
@@ -283,6 +306,13 @@ async fn events_are_listed_newest_first_in_pages(world: &World) {
         ..everything
     };
     assert_eq!(list(of_ada).await, [all[0].clone(), all[2].clone()]);
+    let page_of_ada = EventFilter {
+        user: Some(ada),
+        before: Some(all[0].id),
+        limit: 1,
+        ..EventFilter::default()
+    };
+    assert_eq!(list(page_of_ada).await, all[2..3]);
 }
 
 async fn users_are_found_by_any_field_exactly_or_by_its_beginning(world: &World) {

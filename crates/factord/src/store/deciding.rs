@@ -158,15 +158,14 @@ fn text(value: &serde_json::Value) -> Option<String> {
     }
 }
 
-/// Seconds that finished registrations and verifications, tokens and the like are kept is each rule's own; these are
-/// the ones that no rule sets. An expired pair of tokens can still be refreshed for a day.
+/// The word for how an event ended.
+pub(super) const fn outcome(refused: bool) -> &'static str {
+    if refused { "refused" } else { "success" }
+}
+
+/// Seconds after its expiry for which a pair of tokens can still be refreshed: a day.
 pub(super) const REFRESHABLE: i64 = 86_400;
 /// Seconds that the outbox keeps a message: a week.
 pub(super) const OUTBOX_KEPT: i64 = 604_800;
 /// Seconds after its expiry at which a message that nobody sent is erased: a day.
 pub(super) const UNSENT_KEPT: i64 = 86_400;
-
-/// The word for how an event ended.
-pub(super) const fn outcome(refused: bool) -> &'static str {
-    if refused { "refused" } else { "success" }
-}

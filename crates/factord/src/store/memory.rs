@@ -130,6 +130,9 @@ impl MemoryStore {
 impl Tables {
     fn apply(&mut self, user: User, effects: Effects, now: Timestamp) {
         let id = user.id;
+        for event in &effects.events {
+            self.record(id, event, now);
+        }
         for refusal in &effects.repeats {
             let device = refusal.device.map(|device| device.to_string());
             let reason = Some(refusal.reason.to_string());
@@ -143,9 +146,6 @@ impl Tables {
                 event.count += 1;
                 event.at = now;
             }
-        }
-        for event in &effects.events {
-            self.record(id, event, now);
         }
         if effects.delete_user {
             self.users.remove(&id);

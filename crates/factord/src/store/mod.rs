@@ -61,7 +61,8 @@ pub trait Store: Send + Sync {
     /// Revokes a credential and deletes its tokens. `false` if there is none, or it was revoked before.
     fn revoke_credential(&self, id: String) -> Answer<'_, bool>;
 
-    /// Keeps a new pair of tokens.
+    /// Keeps a new pair of tokens, unless its credential has been revoked meanwhile: then the pair is void from the
+    /// start.
     fn insert_token(&self, pair: TokenPair) -> Answer<'_, ()>;
 
     /// The pair with this access token, expired or not.
@@ -107,10 +108,12 @@ pub trait Store: Send + Sync {
     /// The time that decisions are made by.
     fn now(&self) -> Timestamp;
 
-    /// Told whenever a commit held messages to send.
+    /// Told whenever a commit of this process held messages to send. It is for one dispatcher, and remembers one word
+    /// while nobody waits: whoever sends what is waiting and then waits here misses nothing.
     fn message_signal(&self) -> Arc<Notify>;
 
-    /// Told whenever a message came into the outbox.
+    /// Told whenever this process moved a message into the outbox. It remembers nothing, but tells all who wait: take
+    /// `notified()` before looking into the outbox and await it after, and nothing is missed in between.
     fn outbox_signal(&self) -> Arc<Notify>;
 }
 

@@ -84,17 +84,19 @@ fn apply(
     effects: &Effects,
 ) -> Result<(), StoreError> {
     let (conn, id, now) = (writing.conn, user.id, writing.now);
-    for refusal in &effects.repeats {
-        events::repeat(conn, id, refusal, now)?;
-    }
+    let mut last_event = stored.last_event;
     for event in &effects.events {
-        events::insert(conn, id, event, now)?;
+        last_event = events::insert(conn, id, event, Some(last_event), now)?;
+    }
+    // After the events: what is counted once more may have come first in this decision.
+    for refusal in &effects.repeats {
+        events::repeat(conn, last_event, refusal, now)?;
     }
     if effects.delete_user {
-        writing.tell.erased = true;
-        return delete(conn, id);
+        writing.tell.empty_log = true;
+        return delete(conn, id, last_event);
     }
-    keep(conn, stored, user)?;
+    keep(conn, stored, user, last_event)?;
     for finished in &effects.finished {
         keep_finished(conn, id, finished, now)?;
     }
@@ -105,7 +107,12 @@ fn apply(
 }
 
 /// Writes what changed of the user, if anything did.
-fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), StoreError> {
+fn keep(
+    conn: &Connection,
+    stored: &StoredUser,
+    user: &User,
+    last_event: i64,
+) -> Result<(), StoreError> {
     let (profile, mfa) = (users::json(&user.profile)?, users::json(&user.mfa)?);
     let (id, expiry) = (
         user.id.get(),
@@ -115,8 +122,8 @@ fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), Store
         let lookup = Lookup::of(&user.profile);
         return conn
             .prepare_cached(
-                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6, next_expiry = ?7
-                 WHERE id = ?1",
+                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6, next_expiry = ?7,
+                 last_event = ?8 WHERE id = ?1",
             )?
             .execute((
                 id,
@@ -126,6 +133,7 @@ fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), Store
                 profile,
                 mfa,
                 expiry,
+                last_event,
             ))
             .map(drop)
             .map_err(|error| {
@@ -136,9 +144,11 @@ fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), Store
                 }
             });
     }
-    if mfa != stored.mfa {
-        conn.prepare_cached("UPDATE users SET mfa = ?2, next_expiry = ?3 WHERE id = ?1")?
-            .execute((id, mfa, expiry))?;
+    if mfa != stored.mfa || last_event != stored.last_event {
+        conn.prepare_cached(
+            "UPDATE users SET mfa = ?2, next_expiry = ?3, last_event = ?4 WHERE id = ?1",
+        )?
+        .execute((id, mfa, expiry, last_event))?;
     }
     Ok(())
 }
@@ -178,7 +188,7 @@ fn keep_finished(
     Ok(())
 }
 
-fn delete(conn: &Connection, user: UserId) -> Result<(), StoreError> {
+fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreError> {
     let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 4] = [
         |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
@@ -188,6 +198,7 @@ fn delete(conn: &Connection, user: UserId) -> Result<(), StoreError> {
     for prepare in statements {
         prepare(conn)?.execute([user.get()])?;
     }
+    events::keep_trail(conn, user, last_event)?;
     Ok(())
 }
 

@@ -1,7 +1,6 @@
 //! The audit trail.
 
-use rusqlite::types::Value;
-use rusqlite::{Connection, Row, params_from_iter};
+use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::audit::{Event, Repeatable, StoredEvent};
 use crate::clock::Timestamp;
@@ -9,40 +8,48 @@ use crate::mfa::ids::UserId;
 use crate::store::deciding::outcome;
 use crate::store::{EventFilter, StoreError};
 
-/// Writes an event.
+/// Writes an event after the one before about the same user, and gives its id.
 pub(super) fn insert(
     conn: &Connection,
     user: UserId,
     event: &Event,
+    previous: Option<i64>,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    conn.prepare_cached(
-        "INSERT INTO audit_events (at, user_id, device, action, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
-    )?
-    .execute((
-        now.seconds(),
-        user.get(),
-        event.device.map(|device| device.to_string()),
-        event.action.as_str(),
-        event.refused.map(|reason| reason.to_string()),
-    ))?;
-    Ok(())
+) -> Result<i64, StoreError> {
+    Ok(conn
+        .prepare_cached(
+            "INSERT INTO audit_events (at, user_id, device, action, reason, previous)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .insert((
+            now.seconds(),
+            user.get(),
+            event.device.map(|device| device.to_string()),
+            event.action.as_str(),
+            event.refused.map(|reason| reason.to_string()),
+            previous,
+        ))?)
 }
 
-/// Counts the newest event of a refusal once more.
+/// Counts a refusal once more in its newest event, on the trail that begins at `last_event`. The core counts only what
+/// is among the user's few newest events.
 pub(super) fn repeat(
     conn: &Connection,
-    user: UserId,
+    last_event: i64,
     refusal: &Repeatable,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     conn.prepare_cached(
-        "UPDATE audit_events SET count = count + 1, at = ?2 WHERE id =
-         (SELECT id FROM audit_events WHERE user_id = ?1 AND device IS ?3 AND action = ?4 AND reason = ?5
-          ORDER BY id DESC LIMIT 1)",
+        "WITH RECURSIVE trail (id, previous, found) AS (
+             SELECT id, previous, device IS ?3 AND action = ?4 AND reason IS ?5 FROM audit_events WHERE id = ?1
+             UNION ALL
+             SELECT event.id, event.previous, device IS ?3 AND action = ?4 AND reason IS ?5
+             FROM trail JOIN audit_events AS event ON event.id = trail.previous WHERE NOT found
+         )
+         UPDATE audit_events SET count = count + 1, at = ?2 WHERE id = (SELECT id FROM trail WHERE found)",
     )?
     .execute((
-        user.get(),
+        last_event,
         now.seconds(),
         refusal.device.map(|device| device.to_string()),
         refusal.action.as_str(),
@@ -51,33 +58,74 @@ pub(super) fn repeat(
     Ok(())
 }
 
+/// Remembers where the trail of a deleted user begins.
+pub(super) fn keep_trail(
+    conn: &Connection,
+    user: UserId,
+    last_event: i64,
+) -> Result<(), StoreError> {
+    conn.prepare_cached("INSERT INTO deleted_users (id, last_event) VALUES (?1, ?2)")?
+        .execute((user.get(), last_event))?;
+    Ok(())
+}
+
 /// Events, newest first.
 pub(super) fn events(
     conn: &Connection,
     filter: &EventFilter,
 ) -> Result<Vec<StoredEvent>, StoreError> {
-    let (mut conditions, mut values) = (String::new(), Vec::new());
-    let mut add = |condition, value: Option<i64>| {
-        if let Some(value) = value {
-            conditions.push_str(condition);
-            values.push(Value::Integer(value));
-        }
-    };
-    add(" AND user_id = ?", filter.user.map(UserId::get));
-    add(" AND id < ?", filter.before);
-    add(" AND at >= ?", filter.since.map(Timestamp::seconds));
-    values.push(Value::Integer(super::integer(filter.limit)));
-    let sql = format!(
-        "SELECT id, at, user_id, device, action, reason, count FROM audit_events WHERE true{conditions}
-         ORDER BY id DESC LIMIT ?"
-    );
-    let mut statement = conn.prepare_cached(&sql)?;
-    let mut rows = statement.query(params_from_iter(values))?;
+    match filter.user {
+        Some(user) => of_user(conn, user, filter),
+        None => of_all(conn, filter),
+    }
+}
+
+/// Follows the trail of one user.
+fn of_user(
+    conn: &Connection,
+    user: UserId,
+    filter: &EventFilter,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut next: Option<i64> = conn
+        .prepare_cached(
+            "SELECT last_event FROM users WHERE id = ?1
+             UNION ALL SELECT last_event FROM deleted_users WHERE id = ?1",
+        )?
+        .query_row([user.get()], |row| row.get(0))
+        .optional()?;
+    let mut statement = conn.prepare_cached(
+        "SELECT id, at, user_id, device, action, reason, count, previous FROM audit_events WHERE id = ?1",
+    )?;
     let mut events = Vec::new();
-    while let Some(row) = rows.next()? {
-        events.push(read(row)?);
+    while let Some(id) = next
+        && events.len() < filter.limit
+    {
+        let mut rows = statement.query([id])?;
+        let Some(row) = rows.next()? else {
+            return Err(StoreError::Corrupt("a trail of audit events".to_owned()));
+        };
+        next = row.get(7)?;
+        let event = read(row)?;
+        let wanted = filter.before.is_none_or(|before| event.id < before)
+            && filter.since.is_none_or(|since| event.at >= since);
+        if wanted {
+            events.push(event);
+        }
     }
     Ok(events)
+}
+
+fn of_all(conn: &Connection, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
+    let mut statement = conn.prepare_cached(
+        "SELECT id, at, user_id, device, action, reason, count FROM audit_events
+         WHERE id < ?1 AND at >= ?2 ORDER BY id DESC LIMIT ?3",
+    )?;
+    let bounds = (
+        filter.before.unwrap_or(i64::MAX),
+        filter.since.map_or(i64::MIN, Timestamp::seconds),
+        super::integer(filter.limit),
+    );
+    statement.query_and_then(bounds, read)?.collect()
 }
 
 fn read(row: &Row<'_>) -> Result<StoredEvent, StoreError> {

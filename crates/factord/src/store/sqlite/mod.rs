@@ -278,7 +278,8 @@ impl Surroundings {
     }
 }
 
-/// What is on the disk is unknown, or nothing can be written any more: no answer can be true any more, so that the process must end and read it anew.
+/// What is on the disk is unknown, or nothing can be written any more: no answer can be true, so that the process must
+/// end and read it anew.
 fn stop_the_process(reason: &str) {
     // The log is written in the background, which ends with the process: this is said at once.
     drop(writeln!(

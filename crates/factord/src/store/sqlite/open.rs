@@ -91,7 +91,7 @@ pub(super) fn writer(
             path: path.to_owned(),
         }),
         Ok(true) => {
-            settle_log(&conn).map_err(sqlite)?;
+            empty_log(&conn).map_err(sqlite)?;
             Ok(conn)
         }
     }
@@ -148,20 +148,16 @@ fn write_ahead(conn: &Connection) -> rusqlite::Result<()> {
     }
 }
 
-/// What a crash left in the log goes into the file, written and synced once more: if a sync had failed, the system may
-/// say of the log that it is on the disk though it is not. Another process that has the file open has done it.
-fn settle_log(conn: &Connection) -> rusqlite::Result<()> {
+/// What is in the log goes into the file, written and synced once more, and the log becomes empty; `false` if somebody
+/// else uses it just now. So what was erased is not kept there; and what a crash left is certainly on the disk: if a
+/// sync had failed, the system may say so of the log though it is not true.
+pub(super) fn empty_log(conn: &Connection) -> rusqlite::Result<bool> {
     conn.busy_timeout(Duration::ZERO)?;
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |_| Ok(()))?;
-    conn.busy_timeout(BUSY_TIMEOUT)
-}
-
-/// Moves the log into the file and empties it; `false` if somebody reads from it now, or it cannot be done.
-pub(super) fn empty_log(conn: &Connection) -> bool {
     let busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| {
         row.get::<_, i64>(0)
     });
-    busy == Ok(0)
+    conn.busy_timeout(BUSY_TIMEOUT)?;
+    Ok(busy? == 0)
 }
 
 fn in_transaction<T>(
@@ -215,14 +211,15 @@ fn key_fits(conn: &Connection, keys: &Keys, rng: &mut dyn CryptoRng) -> rusqlite
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_initial.sql")];
 
 /// A commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
-/// in the cache already, and so it costs little; older versions stay in the log until it is written over.
+/// in the cache already, and so it costs little. Older versions stay in the log until the next idle clean-up, or until
+/// it is written over after 64 MiB; a shorter one would stop the writer more often to copy it into the file.
 const WRITER_SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;
     PRAGMA secure_delete = ON;
     PRAGMA temp_store = MEMORY;
     PRAGMA foreign_keys = OFF;
-    PRAGMA wal_autocheckpoint = 4000;
+    PRAGMA wal_autocheckpoint = 16000;
     PRAGMA journal_size_limit = 67108864;
 ";
 

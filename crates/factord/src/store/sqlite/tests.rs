@@ -314,6 +314,20 @@ async fn a_deleted_user_is_overwritten_in_the_file() {
 }
 
 #[tokio::test]
+async fn what_was_deleted_goes_out_of_the_log_as_soon_as_nobody_reads_it() {
+    let world = World::on_sqlite();
+    let user = world.user("zebulon").await.id;
+    let reader = Connection::open(world.folder.path().join(FILE)).unwrap();
+    reader.execute_batch("BEGIN; SELECT * FROM users").unwrap();
+    world.decide(user, DeleteUser).await.unwrap();
+    world.store.ping().await.unwrap();
+    assert!(files_hold(world.folder.path(), "zebulon"));
+    reader.execute_batch("COMMIT").unwrap();
+    assert_eq!(world.store.clean_up(100).await, Ok(0));
+    until_gone(world.folder.path(), "zebulon").await;
+}
+
+#[tokio::test]
 async fn the_files_and_their_folder_are_their_owners_alone() {
     let folder = TempDir::new().unwrap();
     let data = folder.path().join("some/data");
@@ -446,6 +460,18 @@ fn open(folder: &Path, key: u64) -> Result<SqliteStore, OpenError> {
 
 fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+}
+
+/// Waits until the writer finds the time to empty the log.
+async fn until_gone(folder: &Path, text: &str) {
+    let gone = async {
+        while files_hold(folder, text) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(10), gone)
+        .await
+        .expect("it goes out of the files");
 }
 
 /// Whether any file in the folder holds the text.

@@ -26,7 +26,8 @@ pub(super) fn set_setting(conn: &Connection, name: &str, value: &str) -> Result<
     Ok(())
 }
 
-/// Deletes at most `limit` rows of each table whose time has come; gives how many went.
+/// Deletes at most `limit` rows of each table whose time has come; gives how many went. When nothing is left to delete,
+/// what was deleted goes out of the log, too.
 pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize, StoreError> {
     let readable = writing.core.rules.finished_readable;
     let steps = [
@@ -44,6 +45,7 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
             .prepare_cached(sql)?
             .execute((before, super::integer(limit)))?;
     }
+    writing.tell.empty_log = deleted == 0;
     Ok(deleted)
 }
 
@@ -55,8 +57,8 @@ pub(super) fn ping(writing: &mut Writing<'_>) -> Result<(), StoreError> {
     set_setting(writing.conn, "pinged_at", &writing.now.to_string())
 }
 
-const DELETE_FINISHED: &str = "DELETE FROM finished WHERE (user_id, id) IN
-    (SELECT user_id, id FROM finished WHERE finished_at <= ?1 ORDER BY finished_at LIMIT ?2)";
+const DELETE_FINISHED: &str = "DELETE FROM finished WHERE finished_at <= ?1 AND number IN
+    (SELECT number FROM finished ORDER BY number LIMIT ?2)";
 const DELETE_TOKENS: &str = "DELETE FROM tokens WHERE access IN
     (SELECT access FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_HISTORIES: &str = "DELETE FROM histories WHERE destination IN

@@ -15,6 +15,8 @@ use crate::store::deciding::Lookup;
 
 /// A user's row as it was read, to see later what changed.
 pub(super) struct StoredUser {
+    /// The newest audit event; 0 where it was not asked for.
+    pub last_event: i64,
     pub profile: String,
     pub mfa: String,
 }
@@ -23,6 +25,7 @@ impl StoredUser {
     /// Takes a row that begins with `profile, mfa`.
     pub fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
+            last_event: 0,
             profile: row.get(0)?,
             mfa: row.get(1)?,
         })
@@ -41,8 +44,13 @@ impl StoredUser {
 /// The row of a user, for a decision.
 pub(super) fn stored(conn: &Connection, id: UserId) -> Result<Option<StoredUser>, StoreError> {
     Ok(conn
-        .prepare_cached("SELECT profile, mfa FROM users WHERE id = ?1")?
-        .query_row([id.get()], StoredUser::from_row)
+        .prepare_cached("SELECT profile, mfa, last_event FROM users WHERE id = ?1")?
+        .query_row([id.get()], |row| {
+            Ok(StoredUser {
+                last_event: row.get(2)?,
+                ..StoredUser::from_row(row)?
+            })
+        })
         .optional()?)
 }
 
@@ -87,7 +95,8 @@ pub(super) fn create(writing: &mut Writing<'_>, profile: &Profile) -> Result<Use
     let (conn, lookup, mfa) = (writing.conn, Lookup::of(profile), Mfa::default());
     let id = conn
         .prepare_cached(
-            "INSERT INTO users (username, email, external_id, profile, mfa) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO users (username, email, external_id, last_event, profile, mfa)
+             VALUES (?1, ?2, ?3, 0, ?4, ?5)",
         )?
         .insert((
             lookup.username,
@@ -109,7 +118,9 @@ pub(super) fn create(writing: &mut Writing<'_>, profile: &Profile) -> Result<Use
         action: Action::CreateUser,
         refused: None,
     };
-    events::insert(conn, id, &event, writing.now)?;
+    let first_event = events::insert(conn, id, &event, None, writing.now)?;
+    conn.prepare_cached("UPDATE users SET last_event = ?2 WHERE id = ?1")?
+        .execute((id.get(), first_event))?;
     Ok(User {
         id,
         profile: profile.clone(),

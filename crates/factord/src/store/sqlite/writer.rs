@@ -3,7 +3,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
 use rand::CryptoRng;
@@ -40,15 +40,15 @@ pub(super) struct Writing<'a> {
     pub tell: &'a mut Tell,
 }
 
-/// Whom a commit has to tell.
+/// Whom a commit has to tell, and what it leaves to do.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Tell {
     /// There are messages to send.
     pub messages: bool,
     /// There are messages in the outbox.
     pub outbox: bool,
-    /// Personal data was deleted: older versions of its pages must go, too.
-    pub erased: bool,
+    /// Something was erased, and older versions of it are to go out of the log.
+    pub empty_log: bool,
 }
 
 /// Who waits for commits of other people.
@@ -99,11 +99,10 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || {
-                let erasing = false;
                 Loop {
                     conn,
                     surroundings,
-                    erasing,
+                    emptying: false,
                 }
                 .serve_or_stop(&receiver);
             })?;
@@ -141,7 +140,7 @@ struct Loop {
     conn: Connection,
     surroundings: Surroundings,
     /// Whether the log still holds what was erased.
-    erasing: bool,
+    emptying: bool,
 }
 
 /// Why a group was not committed.
@@ -163,23 +162,41 @@ impl Loop {
     }
 
     fn serve(&mut self, queue: &Receiver<Box<dyn Work>>) {
-        while let Ok(first) = queue.recv() {
+        while let Some(first) = self.next(queue) {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(MOST_IN_GROUP - 1));
             if !self.settle(group) {
                 return;
             }
-            if self.erasing {
-                self.erasing = !open::empty_log(&self.conn);
+        }
+    }
+
+    /// Waits for work; `None` if there will be no more. The log is emptied when nothing is waiting: while there always
+    /// is, it is written over within seconds.
+    fn next(&mut self, queue: &Receiver<Box<dyn Work>>) -> Option<Box<dyn Work>> {
+        if self.emptying {
+            match queue.try_recv() {
+                Ok(work) => return Some(work),
+                Err(TryRecvError::Disconnected) => return None,
+                Err(TryRecvError::Empty) => self.emptying = !self.empty_log(),
             }
         }
+        queue.recv().ok()
+    }
+
+    /// `false` if it has to be tried again: somebody reads from the log just now.
+    fn empty_log(&self) -> bool {
+        open::empty_log(&self.conn).unwrap_or_else(|error| {
+            tracing::warn!(%error, "the log of the database cannot be emptied");
+            false
+        })
     }
 
     /// Commits a group and answers it. If one piece of work fails, each is done by itself, so that it fails alone.
     /// `false` if the writer must not go on.
     fn settle(&mut self, mut group: Vec<Box<dyn Work>>) -> bool {
         let result = match self.attempt(&mut group) {
-            Ok(()) => Ok(()),
+            Ok(tell) => Ok(tell),
             Err(Failure::Work(_)) if group.len() > 1 => {
                 return group.into_iter().all(|work| self.settle(vec![work]));
             }
@@ -189,13 +206,16 @@ impl Loop {
                 return false;
             }
         };
+        let tell = result.as_ref().copied().unwrap_or_default();
+        self.surroundings.signals.tell(tell);
         for work in group {
-            work.done(result.clone());
+            work.done(result.clone().map(drop));
         }
+        self.emptying |= tell.empty_log;
         true
     }
 
-    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<(), Failure> {
+    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<Tell, Failure> {
         execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::Group(error.into()))?;
         let mut tell = Tell::default();
         let result = self.run(group, &mut tell).map_err(Failure::Work);
@@ -208,15 +228,10 @@ impl Loop {
                 }
             })
         });
-        match result {
-            Ok(()) => {
-                self.surroundings.signals.tell(tell);
-                self.erasing |= tell.erased;
-            }
-            Err(Failure::Fatal(_)) => {}
-            Err(_) => self.roll_back()?,
+        if let Err(Failure::Work(_) | Failure::Group(_)) = result {
+            self.roll_back()?;
         }
-        result
+        result.map(|()| tell)
     }
 
     fn run(&mut self, group: &mut [Box<dyn Work>], tell: &mut Tell) -> Result<(), StoreError> {

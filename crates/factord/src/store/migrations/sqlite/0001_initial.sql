@@ -9,6 +9,8 @@ CREATE TABLE users (
     username TEXT UNIQUE,
     email TEXT,
     external_id TEXT,
+    -- The newest audit event about the user.
+    last_event INTEGER NOT NULL,
     profile TEXT NOT NULL,
     mfa TEXT NOT NULL,
     -- When something pending of the user expires first, for the clean-up.
@@ -18,17 +20,19 @@ CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
 CREATE INDEX users_by_next_expiry ON users (next_expiry) WHERE next_expiry IS NOT NULL;
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 
--- Registrations and verifications that have ended, readable for a while.
+-- Registrations and verifications that have ended, readable for a while. Rows are added at the end and deleted from the
+-- beginning, so that their order is that of time, and it takes no index to find the old ones.
 CREATE TABLE finished (
+    number INTEGER PRIMARY KEY,
     user_id INTEGER NOT NULL,
     id BLOB NOT NULL,
     finished_at INTEGER NOT NULL,
-    document TEXT NOT NULL,
-    PRIMARY KEY (user_id, id)
-) STRICT, WITHOUT ROWID;
-CREATE INDEX finished_by_time ON finished (finished_at);
+    document TEXT NOT NULL
+) STRICT;
+CREATE UNIQUE INDEX finished_by_id ON finished (user_id, id);
 
--- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success.
+-- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success. Each points
+-- to the one before about the same user: an index by user would cost every decision one more page of the disk.
 CREATE TABLE audit_events (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -36,9 +40,15 @@ CREATE TABLE audit_events (
     device TEXT,
     action TEXT NOT NULL,
     reason TEXT,
-    count INTEGER NOT NULL DEFAULT 1
+    count INTEGER NOT NULL DEFAULT 1,
+    previous INTEGER
 ) STRICT;
-CREATE INDEX audit_events_by_user ON audit_events (user_id, id);
+
+-- Where the trails of users begin that are no more.
+CREATE TABLE deleted_users (
+    id INTEGER PRIMARY KEY,
+    last_event INTEGER NOT NULL
+) STRICT;
 
 -- Messages on their way, sealed; a row is deleted once its message is sent or given up.
 CREATE TABLE messages (
