@@ -3,9 +3,9 @@
 use std::fmt;
 
 use super::authenticator::Authenticator;
-use super::email::Email;
+use super::email::EMAIL;
 use super::recovery_codes::RecoveryCodes;
-use super::sms::Sms;
+use super::sms::SMS;
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
@@ -32,9 +32,9 @@ impl Catalogue {
             entries: vec![
                 offered(58_957, &Authenticator),
                 disabled(58_958), // OneLogin Protect
-                offered(58_959, &Sms),
+                offered(58_959, &SMS),
                 disabled(58_960), // OneLogin Voice
-                offered(58_961, &Email),
+                offered(58_961, &EMAIL),
                 disabled(58_962), // Email MagicLink
                 disabled(58_963), // WebAuthn
                 disabled(58_964), // YubiKey

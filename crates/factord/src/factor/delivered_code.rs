@@ -5,44 +5,92 @@ use rand::{CryptoRng, RngExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Ceremony, Issued, Shown, Verdict};
+use super::{Ceremony, Description, Factor, Issued, Shown, Verdict};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
 use crate::crypto::keys::{KeyedHash, Keys};
 use crate::delivery::message::Message;
+use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
-use crate::mfa::user::{Registration, Verification};
+use crate::mfa::ids::UserId;
+use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// Digits of a code that is sent (NIST SP 800-63B-4 §3.1.3.2: at least six).
 pub const DIGITS: usize = 6;
 
-/// Draws a code and has it sent: `write` makes the message of the code and the minutes that it lives.
-pub fn issue(
-    ceremony: &mut Ceremony<'_>,
-    write: impl FnOnce(&Ceremony<'_>, &str, i64) -> Message,
-) -> Issued {
-    let code = draw(ceremony.rng);
-    let lifetime = ceremony
-        .expires_at
-        .since(ceremony.now)
-        .min(ceremony.core.rules.max_code_lifetime);
-    let record = Record {
-        code: hash(&ceremony.core.keys, ceremony, &code),
-        expires_at: ceremony.now.plus(lifetime),
-    };
-    let message = write(ceremony, &code, lifetime.div_euclid(60).max(1));
-    Issued {
-        data: Data::of(&record),
-        message: Some(message),
-        shown: Shown::default(),
+/// A factor whose code is sent: what distinguishes one from another is its description and its message.
+pub struct DeliveredCode {
+    /// What callers and the core need to know of it.
+    pub description: Description,
+    /// Makes the message of a code and the minutes that it lives.
+    pub write: fn(&Ceremony<'_>, &str, i64) -> Message,
+}
+
+impl Factor for DeliveredCode {
+    fn description(&self) -> &Description {
+        &self.description
+    }
+
+    fn enrol(&self, ceremony: &mut Ceremony<'_>) -> Result<Issued, Fault> {
+        Ok(self.issue(ceremony))
+    }
+
+    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
+        Ok(Shown::default())
+    }
+
+    fn confirm(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        pending: &Registration,
+        code: Option<&Code>,
+    ) -> Result<Verdict, Fault> {
+        match code {
+            Some(code) => check(ceremony, &pending.data, code),
+            None => Ok(Verdict::Wrong(Reason::NoCode)),
+        }
+    }
+
+    fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+        Ok(self.issue(ceremony))
+    }
+
+    /// Without a challenge nothing was sent, and no code is right.
+    fn check(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        _: &Device,
+        pending: Option<&Verification>,
+        code: &Code,
+    ) -> Result<Verdict, Fault> {
+        match pending {
+            Some(verification) => check(ceremony, &verification.data, code),
+            None => Ok(Verdict::Wrong(Reason::Wrong)),
+        }
+    }
+}
+
+impl DeliveredCode {
+    /// Draws a code and has it sent.
+    fn issue(&self, ceremony: &mut Ceremony<'_>) -> Issued {
+        let code = draw(ceremony.rng);
+        let lifetime = ceremony.expires_at.since(ceremony.now);
+        let lifetime = lifetime.min(ceremony.core.rules.max_code_lifetime);
+        let record = Record {
+            code: hash(&ceremony.core.keys, ceremony, &code),
+            expires_at: ceremony.now.plus(lifetime),
+        };
+        let message = (self.write)(ceremony, &code, lifetime.div_euclid(60).max(1));
+        Issued {
+            data: Data::of(&record),
+            message: Some(message),
+            shown: Shown::default(),
+        }
     }
 }
 
 /// Whether `code` is the one that was sent.
-///
-/// # Errors
-/// [`Fault::Record`] if `data` is not what [`issue`] wrote.
 fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, Fault> {
     let record: Record = data.read()?;
     Ok(if record.expires_at <= ceremony.now {
@@ -52,36 +100,6 @@ fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, F
     } else {
         Verdict::Wrong(Reason::Wrong)
     })
-}
-
-/// The same for a registration.
-///
-/// # Errors
-/// As [`check`].
-pub fn confirm(
-    ceremony: &Ceremony<'_>,
-    pending: &Registration,
-    code: Option<&Code>,
-) -> Result<Verdict, Fault> {
-    match code {
-        Some(code) => check(ceremony, &pending.data, code),
-        None => Ok(Verdict::Wrong(Reason::NoCode)),
-    }
-}
-
-/// The same for a verification; without one nothing was sent, and no code is right.
-///
-/// # Errors
-/// As [`check`].
-pub fn check_pending(
-    ceremony: &Ceremony<'_>,
-    pending: Option<&Verification>,
-    code: &Code,
-) -> Result<Verdict, Fault> {
-    match pending {
-        Some(verification) => check(ceremony, &verification.data, code),
-        None => Ok(Verdict::Wrong(Reason::Wrong)),
-    }
 }
 
 #[derive(Serialize, Deserialize)]

@@ -27,7 +27,7 @@ use crate::mfa::user::{Device, Profile, Registration, Verification};
 /// what should be kept. What it keeps is its own [`Data`], which nothing else reads.
 pub trait Factor: Send + Sync {
     /// What callers and the core need to know of it.
-    fn description(&self) -> &'static Description;
+    fn description(&self) -> &Description;
 
     /// Starts an enrolment.
     ///

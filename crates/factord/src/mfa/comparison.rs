@@ -2,16 +2,14 @@
 
 use uuid::Uuid;
 
-use super::Core;
 use super::code::Code;
 use super::data::Data;
 use super::decision::Draft;
-use super::ids::{DeviceId, DeviceNumber, UserId};
+use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
 use super::temporary_token;
 use super::user::{Device, Ending, Finished, Verification};
 use crate::audit::{Action, Reason};
-use crate::crypto::keys::KeyedHash;
 use crate::factor::{Ceremony, Codes, Verdict};
 
 /// A code, and everything of one user that it is compared with. It counts against all of it.
@@ -61,7 +59,11 @@ impl Comparison<'_> {
                     candidate.accept(draft, data, code);
                     return Ok(());
                 }
-                Verdict::Wrong(_) if candidate.accepted_last(draft.core, draft.user.id, code) => {
+                Verdict::Wrong(_)
+                    if candidate
+                        .device
+                        .accepted_last(draft.core, draft.user.id, code) =>
+                {
                     refused.push(Refused {
                         candidate,
                         reason: Reason::Used,
@@ -134,13 +136,7 @@ impl Candidate {
     /// The device goes on with its new record, and the verification is accepted. The success clears the count of this
     /// device, and the user's.
     fn accept(&self, draft: &mut Draft<'_>, data: Data, code: &Code) {
-        let last_code = remembered(
-            draft.core,
-            draft.user.id,
-            self.device.number,
-            self.device.factor_id,
-            code,
-        );
+        let last_code = self.device.code_hash(draft.core, draft.user.id, code);
         if let Some(device) = draft.user.mfa.device_mut(self.device.number) {
             device.data = data;
             device.last_code = last_code;
@@ -155,13 +151,6 @@ impl Candidate {
             Action::CompleteVerification,
             None,
         );
-    }
-
-    /// Whether the code is the one that the device accepted last.
-    pub(super) fn accepted_last(&self, core: &Core, user: UserId, code: &Code) -> bool {
-        self.device.last_code.is_some()
-            && remembered(core, user, self.device.number, self.device.factor_id, code)
-                == self.device.last_code
     }
 }
 
@@ -236,26 +225,4 @@ pub(super) fn accept_verification(draft: &mut Draft<'_>, id: Uuid) {
             .finished
             .push(Finished::Verification(accepted));
     }
-}
-
-/// The hash by which a device knows the code that it accepted last, should it be sent again.
-pub(super) fn remembered(
-    core: &Core,
-    user: UserId,
-    device: DeviceNumber,
-    factor_id: i64,
-    code: &Code,
-) -> Option<KeyedHash> {
-    let digits = match core.catalogue.described(factor_id)?.codes {
-        Codes::Digits(digits) => Some(digits),
-        Codes::Long => None,
-        Codes::None => return None,
-    };
-    let context: [&[u8]; 3] = [
-        b"last",
-        &user.get().to_be_bytes(),
-        &device.get().to_be_bytes(),
-    ];
-    let normal = digits.map_or_else(|| code.normal(), |digits| code.at_length(digits));
-    Some(core.keys.code_hash(&context, &normal))
 }

@@ -44,7 +44,7 @@ impl Decide for CompleteVerification {
             .ok_or(Refusal::NotFound)?
             .clone();
         let answer = self.complete(draft, &verification);
-        if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
+        if !draft.effects.is_recorded() {
             let refused = answer.as_ref().err().map(Refusal::reason);
             draft.record(
                 Some(DeviceId::Device(verification.device)),
@@ -119,7 +119,7 @@ impl Decide for VerifyCode {
     fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         let device = self.device.and_then(|device| known(draft.user, device));
         let answer = self.verify(draft);
-        if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
+        if !draft.effects.is_recorded() {
             draft.record(
                 device,
                 Self::ACTION,
@@ -236,11 +236,7 @@ fn reason_of_finished(
     device: Option<&Device>,
     code: &Code,
 ) -> Reason {
-    let candidate = device.map(|device| Candidate {
-        device: device.clone(),
-        verification: None,
-    });
-    if candidate.is_some_and(|candidate| candidate.accepted_last(draft.core, draft.user.id, code)) {
+    if device.is_some_and(|device| device.accepted_last(draft.core, draft.user.id, code)) {
         Reason::Used
     } else {
         ended_reason(verification.ending)

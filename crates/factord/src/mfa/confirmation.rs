@@ -4,7 +4,6 @@ use uuid::Uuid;
 
 use super::Core;
 use super::code::Code;
-use super::comparison::remembered;
 use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
@@ -117,15 +116,7 @@ fn accept(
     code: Option<&Code>,
 ) -> Registration {
     let mut device = registration.device(draft.now, data);
-    device.last_code = code.and_then(|code| {
-        remembered(
-            draft.core,
-            draft.user.id,
-            device.number,
-            device.factor_id,
-            code,
-        )
-    });
+    device.last_code = code.and_then(|code| device.code_hash(draft.core, draft.user.id, code));
     replace_older(draft, registration.factor_id);
     draft.user.mfa.devices.push(device);
     if code.is_some() {

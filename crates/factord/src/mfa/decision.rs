@@ -83,10 +83,17 @@ pub struct Effects {
 pub fn run<D: Decide>(command: &D, draft: &mut Draft<'_>) -> Result<D::Answer, Refusal> {
     draft.end_expired();
     let answer = command.decide(draft);
-    if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
+    if !draft.effects.is_recorded() {
         draft.record(None, D::ACTION, answer.as_ref().err().map(Refusal::reason));
     }
     answer
+}
+
+impl Effects {
+    /// Whether there is an audit event of the decision already.
+    pub fn is_recorded(&self) -> bool {
+        !self.events.is_empty() || !self.repeats.is_empty()
+    }
 }
 
 impl Draft<'_> {

@@ -1,10 +1,32 @@
-//! Deleting a device or a temporary token.
+//! What a device knows of its codes, and deleting it.
 
+use super::Core;
+use super::code::Code;
 use super::decision::{Decide, Draft};
-use super::ids::DeviceId;
+use super::ids::{DeviceId, UserId};
 use super::refusal::Refusal;
-use super::user::Ending;
+use super::user::{Device, Ending};
 use crate::audit::Action;
+use crate::crypto::keys::KeyedHash;
+use crate::factor::Codes;
+
+impl Device {
+    /// Whether `code` is the one that the device accepted last: sent again it is no guess.
+    pub(super) fn accepted_last(&self, core: &Core, user: UserId, code: &Code) -> bool {
+        self.last_code.is_some() && self.code_hash(core, user, code) == self.last_code
+    }
+
+    /// The hash by which the device knows a code, should it be sent again.
+    pub(super) fn code_hash(&self, core: &Core, user: UserId, code: &Code) -> Option<KeyedHash> {
+        let normal = match core.catalogue.described(self.factor_id)?.codes {
+            Codes::Digits(digits) => code.at_length(digits),
+            Codes::Long => code.normal(),
+            Codes::None => return None,
+        };
+        let (user, device) = (user.get().to_be_bytes(), self.number.get().to_be_bytes());
+        Some(core.keys.code_hash(&[b"last", &user, &device], &normal))
+    }
+}
 
 /// delete_enrolled_factor. A user who is not active may still be rid of a device.
 #[derive(Debug)]
