@@ -237,6 +237,9 @@ const ABOUT_THE_RECIPIENT: [u32; 10] = [
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
     use super::*;
 
     /// Computed by Python: `base64.b64encode(hmac.new(token, url + name + value + …, hashlib.sha1).digest())`.
@@ -301,5 +304,58 @@ mod tests {
             let failure = classify(StatusCode::from_u16(status).unwrap(), code);
             assert_eq!(failure.meaning, meaning, "{status} {code:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_call_is_created_with_the_pages_that_the_gateway_shall_ask() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let gateway = format!("http://{}/gateway/", listener.local_addr().unwrap());
+        let heard = tokio::spawn(answer_once(listener));
+        let settings = TwilioSettings {
+            account_sid: "AC1".to_owned(),
+            auth_token: token(),
+            from: Caller::MessagingService("MG1".to_owned()),
+            base_url: gateway.parse().unwrap(),
+        };
+        let call = NewCall {
+            to: "+12025550123",
+            from: "+12025550100",
+            url: &"https://mfa.example.com/voice?call=7&x=1".parse().unwrap(),
+            status_callback: &"https://mfa.example.com/voice/status".parse().unwrap(),
+        };
+        let sid = Twilio::new(settings, &[]).unwrap().call(&call).await;
+        assert_eq!(sid.as_deref(), Ok("CA7"));
+        let request = heard.await.unwrap();
+        assert!(
+            request.starts_with("POST /gateway/2010-04-01/Accounts/AC1/Calls.json HTTP/1.1\r\n")
+        );
+        let form = request.rsplit("\r\n").next().unwrap();
+        let fields: Vec<_> = form_urlencoded::parse(form.as_bytes()).collect();
+        let expected = [
+            ("To", "+12025550123"),
+            ("From", "+12025550100"),
+            ("Url", "https://mfa.example.com/voice?call=7&x=1"),
+            ("StatusCallback", "https://mfa.example.com/voice/status"),
+        ];
+        assert_eq!(
+            fields,
+            expected.map(|(name, value)| (name.into(), value.into()))
+        );
+    }
+
+    /// Hears one request to its end and answers as Twilio does to a new call.
+    async fn answer_once(listener: TcpListener) -> String {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut heard = String::new();
+        while !heard.ends_with("status") {
+            let mut part = [0; 4096];
+            let length = stream.read(&mut part).await.unwrap();
+            heard.push_str(std::str::from_utf8(&part[..length]).unwrap());
+        }
+        let body = r#"{"sid": "CA7", "status": "queued"}"#;
+        let length = body.len();
+        let answer = format!("HTTP/1.1 201 Created\r\ncontent-length: {length}\r\n\r\n{body}");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        heard
     }
 }
