@@ -149,7 +149,7 @@ impl Delivery {
         let (id, channel) = (self.message.id, self.message.message.channel.as_str());
         if self.message.message.expires_at <= self.store.now() {
             warn!(id, channel, "a message was not sent in time");
-            return self.settle(Sending::Abandoned).await;
+            return self.give_up().await;
         }
         match self.sender.send(&self.message).await {
             Ok(Sent::Erased) => {}

@@ -65,9 +65,10 @@ async fn what_can_never_be_sent_ends_what_it_was_for() {
 }
 
 #[tokio::test]
-async fn what_is_too_late_is_not_sent() {
+async fn what_is_too_late_is_not_sent_and_ends_what_it_was_for() {
     let scene = Scene::new();
-    scene.commit(scene.user().await, Channel::Sms, "late").await;
+    let late = scene.user().await;
+    scene.commit(late, Channel::Sms, "late").await;
     scene.clock.advance(LIFETIME);
     let user = scene.user().await;
     scene.commit(user, Channel::Sms, "in time").await;
@@ -75,6 +76,7 @@ async fn what_is_too_late_is_not_sent() {
     scene.until_none_is_due().await;
     running.stop().await;
     assert_eq!(sender.asked(), ["in time"]);
+    assert_eq!(scene.given_up(late).await, 1);
 }
 
 #[tokio::test]
