@@ -22,6 +22,7 @@ SHAPES = [
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "<time>"),
     (r"\b[0-9a-f]{64}\b", "<token>"),
     (r"\b[A-Z2-7]{32}\b", "<secret>"),
+    (r"\b[A-Z2-7]{5}-[A-Z2-7]{5}-[A-Z2-7]{4}\b", "<recovery code>"),
     (r"user_temp_otp_\d+", "<temporary>"),
     (r"\b\d{6,9}\b", "<number>"),
     (r"127\.0\.0\.1:\d+", "<address>"),

@@ -118,6 +118,58 @@ twin! {
     ) -> Registration;
 }
 
+impl MultiFactorAuthenticationApi {
+    /// Waits for [`crate::MultiFactorAuthenticationApi::challenge`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn challenge(&self, user_id: impl Into<UserId>) -> Result<Challenge> {
+        let challenge = self.runtime.block_on(self.api.challenge(user_id))?;
+        Ok(Challenge {
+            challenge,
+            runtime: Arc::clone(&self.runtime),
+        })
+    }
+}
+
+/// The blocking twin of [`crate::Challenge`].
+#[derive(Clone, Debug)]
+pub struct Challenge {
+    challenge: crate::Challenge,
+    runtime: Arc<Runtime>,
+}
+
+impl Challenge {
+    /// The device that is challenged.
+    pub fn device(&self) -> &Device {
+        self.challenge.device()
+    }
+
+    /// The verification, with what there is to show in `factor_data`.
+    pub fn verification(&self) -> &DeviceVerification {
+        self.challenge.verification()
+    }
+
+    /// Waits for [`crate::Challenge::verify_code`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn verify_code(&self, code: impl Into<Otp>) -> Result<bool> {
+        self.runtime.block_on(self.challenge.verify_code(code))
+    }
+
+    /// Waits for [`crate::Challenge::wait`].
+    ///
+    /// # Errors
+    ///
+    /// The same.
+    pub fn wait(&self, wait: impl Into<Wait>) -> Result<Verification> {
+        self.runtime.block_on(self.challenge.wait(wait))
+    }
+}
+
 twin! {
     OAuth2Api:
     generate_token() -> AccessToken;

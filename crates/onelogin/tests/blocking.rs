@@ -56,3 +56,21 @@ fn users_are_iterated_and_an_error_ends_it() {
     assert_eq!(users.len(), 3);
     assert_eq!(users[2].as_ref().unwrap_err().status(), Some(403));
 }
+
+#[test]
+fn a_login_is_challenged_and_its_code_checked() {
+    let server = Server::script(vec![
+        Reply::json(200, json!([{"device_id": "7", "default": true}])),
+        Reply::json(201, json!({"id": "v", "status": "pending", "device_id": 7})),
+        Reply::json(401, json!({"statusCode": 401, "name": "Unauthorized"})),
+        Reply::json(200, json!({"type": "success", "code": 200, "error": false})),
+    ]);
+    let client =
+        blocking::ApiClient::new(Configuration::new(server.url()).access_token("t")).unwrap();
+    let api = blocking::MultiFactorAuthenticationApi::new(&client);
+    let challenge = api.challenge(56).unwrap();
+    assert_eq!(challenge.device().device_id.as_str(), "7");
+    assert_eq!(challenge.verification().id.as_str(), "v");
+    assert!(!challenge.verify_code("000000").unwrap());
+    assert!(challenge.verify_code("123456").unwrap());
+}

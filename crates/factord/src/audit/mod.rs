@@ -171,13 +171,3 @@ impl Event {
         }
     }
 }
-
-impl From<Repeatable> for Event {
-    fn from(refusal: Repeatable) -> Self {
-        Self {
-            device: refusal.device,
-            action: refusal.action,
-            refused: Some(refusal.reason),
-        }
-    }
-}

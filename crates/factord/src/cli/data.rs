@@ -1,5 +1,6 @@
 //! The flags by which an administrative command finds the data, and the data opened.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -8,6 +9,7 @@ use clap::Args;
 use super::output::{Output, note};
 use crate::config::{Flag, Sources, Storage};
 use crate::mfa::ids::UserId;
+use crate::mfa::user::User;
 use crate::node::{self, Mode, Node, Policy};
 use crate::store::UserFilter;
 
@@ -85,9 +87,19 @@ pub fn sources(
         .filter_map(|(key, name, value)| Some(flag(key, name, (*value)?)));
     Sources {
         file: file.map(Path::to_owned),
-        environment: std::env::vars().collect(),
+        environment: environment(),
         flags: given.collect(),
     }
+}
+
+/// The variables that are meant for factord. One that is no text is left out; whatever it was to set is missed then.
+fn environment() -> Vec<(String, String)> {
+    let ours = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value));
+    std::env::vars_os()
+        .filter_map(ours)
+        .filter(|(name, _)| name.starts_with("FACTORD_"))
+        .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
+        .collect()
 }
 
 fn flag(key: &'static str, name: &'static str, value: &Path) -> Flag {
@@ -109,11 +121,23 @@ pub async fn find_user(node: &Node, text: &str) -> anyhow::Result<UserId> {
             .store
             .users(UserFilter {
                 equal,
-                limit: 2,
+                limit: 100,
                 ..UserFilter::default()
             })
             .await?;
-        match page.users.as_slice() {
+        // The filter knows wildcards; a person means the very name.
+        let named = |user: &&User| {
+            let profile = &user.profile;
+            let name = if field == "username" {
+                &profile.username
+            } else {
+                &profile.email
+            };
+            name.as_ref()
+                .is_some_and(|name| name.eq_ignore_ascii_case(text))
+        };
+        let users: Vec<_> = page.users.iter().filter(named).collect();
+        match users.as_slice() {
             [user] => return Ok(user.id),
             [] => {}
             _ => anyhow::bail!(

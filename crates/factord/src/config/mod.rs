@@ -25,8 +25,8 @@ use settings::Settings;
 pub use settings::{LogFormat, LogSettings};
 pub use values::LogLevel;
 
-/// Where the configuration comes from.
-#[derive(Clone, Debug, Default)]
+/// Where the configuration comes from. Does not print: the sealing key may be among it.
+#[derive(Clone, Default)]
 pub struct Sources {
     /// The file, TOML.
     pub file: Option<PathBuf>,
@@ -163,6 +163,7 @@ impl Config {
         NetSettings {
             tls: self.tls.clone(),
             trusted_proxies: self.trusted_proxies.clone(),
+            proxies_only: self.tls.is_none() && !self.listen.ip().is_loopback(),
             max_connections: self.limits.max_connections,
             header_timeout: self.limits.header_timeout,
             body_timeout: self.limits.body_timeout,

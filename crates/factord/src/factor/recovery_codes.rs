@@ -70,11 +70,10 @@ impl Factor for RecoveryCodes {
         let codes = List::open(core, user, pending).ok()?;
         let salts: Vec<_> = codes.0.iter().map(|_| draw_salt(rng)).collect();
         Some(Box::new(move || {
-            let hashes = codes
-                .0
-                .iter()
-                .zip(salts)
-                .map(|(code, salt)| Some(Hash::of(code, salt)));
+            let hashes = codes.0.iter().zip(salts).map(|(code, salt)| Kept {
+                hash: Hash::of(code, salt),
+                used: false,
+            });
             Data::of(&Record {
                 hashes: hashes.collect(),
             })
@@ -89,7 +88,7 @@ impl Factor for RecoveryCodes {
         code: Option<&Code>,
     ) -> Result<Verdict, Fault> {
         let codes = List::open(ceremony.core, ceremony.user, pending)?;
-        if code.is_some_and(|code| !codes.contains(&normal(code))) {
+        if code.is_some_and(|code| !codes.contains(&code.normal())) {
             return Ok(Verdict::Wrong(Reason::Wrong));
         }
         Ok(Verdict::Accepted(
@@ -103,9 +102,9 @@ impl Factor for RecoveryCodes {
 
     /// Hashes the code with the salt of the one hash that it can be compared with.
     fn prepare(&self, device: &Device, code: &Code) -> Option<Work> {
-        let (code, record) = (normal(code), device.data.read::<Record>().ok()?);
+        let (code, record) = (code.normal(), device.data.read::<Record>().ok()?);
         let slot = slot(&code)?;
-        let salt = record.hashes.get(slot)?.as_ref()?.salt.clone();
+        let salt = record.hashes.get(slot)?.hash.salt.clone();
         Some(Box::new(move || {
             Data::of(&Evidence {
                 slot,
@@ -122,29 +121,26 @@ impl Factor for RecoveryCodes {
         code: &Code,
     ) -> Result<Verdict, Fault> {
         let mut record: Record = device.data.read()?;
-        let Some(slot) = slot(&normal(code)) else {
-            return Ok(Verdict::Wrong(Reason::Wrong));
-        };
-        let Some(kept) = record.hashes.get_mut(slot) else {
-            return Ok(Verdict::Wrong(Reason::Wrong));
-        };
-        let Some(hash) = kept else {
-            return Ok(Verdict::Wrong(Reason::Used));
-        };
+        let slot = slot(&code.normal()).filter(|slot| *slot < record.hashes.len());
         let evidence: Option<Evidence> = ceremony.evidence.map(Data::read).transpose()?;
-        if evidence.is_some_and(|evidence| evidence.slot == slot && evidence.hash == *hash) {
-            *kept = None;
-            Ok(Verdict::Accepted(Data::of(&record)))
-        } else {
-            Ok(Verdict::Wrong(Reason::Wrong))
+        let Some((slot, evidence)) = slot.zip(evidence) else {
+            return Ok(Verdict::Wrong(Reason::Wrong));
+        };
+        let kept = &mut record.hashes[slot];
+        if evidence.slot != slot || evidence.hash != kept.hash {
+            return Ok(Verdict::Wrong(Reason::Wrong));
         }
+        if std::mem::replace(&mut kept.used, true) {
+            return Ok(Verdict::Wrong(Reason::Used));
+        }
+        Ok(Verdict::Accepted(Data::of(&record)))
     }
 
     fn detail(&self, device: &Device) -> Option<String> {
         let record: Record = device.data.read().ok()?;
         Some(format!(
             "{} of {COUNT} codes left",
-            record.hashes.iter().flatten().count()
+            record.hashes.iter().filter(|kept| !kept.used).count()
         ))
     }
 }
@@ -155,10 +151,18 @@ struct Pending {
     codes: Sealed,
 }
 
-/// What is kept of a device: a hash for each code that is not used.
+/// What is kept of a device: a hash for each code.
 #[derive(Serialize, Deserialize)]
 struct Record {
-    hashes: Vec<Option<Hash>>,
+    hashes: Vec<Kept>,
+}
+
+/// The hash of a code, and whether the code was used: a used one is known when it is sent again.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    hash: Hash,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    used: bool,
 }
 
 /// The hash of a code that was sent, with the salt of the one it can be compared with.
@@ -254,13 +258,6 @@ fn draw_salt(rng: &mut dyn CryptoRng) -> String {
     let mut salt = [0; 16];
     rng.fill_bytes(&mut salt);
     BASE64_NOPAD.encode(&salt)
-}
-
-/// The code as it is hashed: in capitals, without the hyphens and blanks that people type.
-fn normal(code: &Code) -> Zeroizing<String> {
-    let text = code.at_length(1 + SECRET_LETTERS);
-    let letters = text.chars().filter(|letter| !matches!(letter, '-' | ' '));
-    Zeroizing::new(letters.map(|letter| letter.to_ascii_uppercase()).collect())
 }
 
 /// Which hash the code can be compared with, if it is a code at all.

@@ -34,6 +34,13 @@ impl Code {
         matches!(self, Self::Text(text) if text.len() > MOST_DIGITS)
     }
 
+    /// A long code however a person types it: its letters and digits alone, in capitals.
+    pub fn normal(&self) -> Zeroizing<String> {
+        let text = self.at_length(0);
+        let letters = text.chars().filter(char::is_ascii_alphanumeric);
+        Zeroizing::new(letters.map(|letter| letter.to_ascii_uppercase()).collect())
+    }
+
     /// Whether the code could be one of `digits` decimal digits.
     pub fn fits(&self, digits: usize) -> bool {
         let text = self.at_length(digits);
@@ -68,6 +75,13 @@ mod tests {
         assert!(Code::Number(12_345).is("00012345"));
         assert!(!Code::text("12345").is("012345"));
         assert!(Code::text("012345").is("012345"));
+    }
+
+    #[test]
+    fn a_code_is_long_if_it_is_longer_than_a_temporary_token() {
+        assert!(Code::text("123456789").is_long());
+        assert!(!Code::text("12345678").is_long());
+        assert!(!Code::Number(u64::MAX).is_long());
     }
 
     #[test]

@@ -19,8 +19,17 @@ pub(super) struct Comparison<'a> {
     pub(super) candidates: Vec<Candidate>,
     /// Whether a temporary token completes the verification that it is sent for: not where none was named.
     pub(super) token_completes: bool,
-    /// What the factor of the only candidate computed beforehand.
-    pub(super) evidence: Option<&'a Data>,
+    /// What the factor of one of them computed beforehand.
+    pub(super) evidence: Option<&'a Evidence>,
+}
+
+/// What the factor of a device computed before the decision.
+#[derive(Debug)]
+pub struct Evidence {
+    /// The device.
+    pub device: DeviceNumber,
+    /// What the factor reads.
+    pub data: Data,
 }
 
 /// A device that is not locked, and the verification that the code is for.
@@ -37,8 +46,17 @@ impl Comparison<'_> {
     /// with knows it as the code that was accepted last.
     pub(super) fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
         let mut refused = Vec::with_capacity(self.candidates.len());
+        let mut fault = None;
         for candidate in &self.candidates {
-            match candidate.check(draft, code, self.evidence)? {
+            let verdict = match candidate.check(draft, code, self.evidence) {
+                Ok(verdict) => verdict,
+                // The others are compared and counted all the same.
+                Err(refusal) => {
+                    fault = Some(refusal);
+                    continue;
+                }
+            };
+            match verdict {
                 Verdict::Accepted(data) => {
                     candidate.accept(draft, data, code);
                     return Ok(());
@@ -64,7 +82,8 @@ impl Comparison<'_> {
         if temporary_token::accepted_last(draft, code) {
             return Err(Refusal::Unauthorized(Reason::Used));
         }
-        Err(refuse(draft, code, &refused))
+        let refusal = refuse(draft, code, &refused);
+        Err(fault.unwrap_or(refusal))
     }
 }
 
@@ -87,7 +106,7 @@ impl Candidate {
         &self,
         draft: &mut Draft<'_>,
         code: &Code,
-        evidence: Option<&Data>,
+        evidence: Option<&Evidence>,
     ) -> Result<Verdict, Refusal> {
         let factor = draft
             .core
@@ -95,6 +114,7 @@ impl Candidate {
             .factor(self.device.factor_id)
             .ok_or(Refusal::Disabled)?;
         let verification = self.verification.as_ref();
+        let evidence = evidence.filter(|evidence| evidence.device == self.device.number);
         let mut ceremony = Ceremony {
             core: draft.core,
             now: draft.now,
@@ -106,7 +126,7 @@ impl Candidate {
             destination: self.device.destination.as_deref(),
             expires_at: verification.map_or(draft.now, |verification| verification.expires_at),
             custom_message: None,
-            evidence,
+            evidence: evidence.map(|evidence| &evidence.data),
         };
         Ok(factor.check(&mut ceremony, &self.device, verification, code)?)
     }
@@ -145,9 +165,20 @@ impl Candidate {
     }
 }
 
-/// Counts a wrong code against everything it was compared with, and once for the user.
+/// Counts a wrong code against everything it was compared with, and once for the user if any of it was guessable: a
+/// user's delay holds back short codes, so that nothing else may lengthen it.
 fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
+    let core = draft.core;
+    let guessed_short = |refused: &Refused<'_>| {
+        let described = core.catalogue.described(refused.candidate.device.factor_id);
+        refused.is_guess && described.is_some_and(|it| matches!(it.codes, Codes::Digits(_)))
+    };
+    let guesses_token = refused.is_empty() || refused.iter().any(|refused| refused.is_guess);
+    let tried_token = guesses_token && temporary_token::count_wrong(draft, code);
+    if refused.is_empty() || tried_token || refused.iter().any(guessed_short) {
+        draft.user.mfa.throttle.fail(now, rules);
+    }
     let mut counted: Vec<DeviceNumber> = Vec::new();
     for Refused {
         candidate,
@@ -168,10 +199,6 @@ fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusa
             Action::CompleteVerification,
             Some(*reason),
         );
-    }
-    if refused.is_empty() || refused.iter().any(|refused| refused.is_guess) {
-        draft.user.mfa.throttle.fail(now, rules);
-        temporary_token::count_wrong(draft, code);
     }
     let guesses = refused.iter().filter(|refused| refused.is_guess);
     let guessed: Vec<_> = guesses
@@ -219,13 +246,16 @@ pub(super) fn remembered(
     factor_id: i64,
     code: &Code,
 ) -> Option<KeyedHash> {
-    let Codes::Digits(digits) = core.catalogue.described(factor_id)?.codes else {
-        return None;
+    let digits = match core.catalogue.described(factor_id)?.codes {
+        Codes::Digits(digits) => Some(digits),
+        Codes::Long => None,
+        Codes::None => return None,
     };
     let context: [&[u8]; 3] = [
         b"last",
         &user.get().to_be_bytes(),
         &device.get().to_be_bytes(),
     ];
-    Some(core.keys.code_hash(&context, &code.at_length(digits)))
+    let normal = digits.map_or_else(|| code.normal(), |digits| code.at_length(digits));
+    Some(core.keys.code_hash(&context, &normal))
 }

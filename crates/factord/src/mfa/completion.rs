@@ -4,8 +4,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::code::Code;
-use super::comparison::{Candidate, Comparison};
-use super::data::Data;
+use super::comparison::{Candidate, Comparison, Evidence};
 use super::decision::{Decide, Draft, Reads};
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
@@ -25,8 +24,8 @@ pub struct CompleteVerification {
     pub device: Option<DeviceId>,
     /// The code, if one was sent.
     pub code: Option<Code>,
-    /// What the factor computed beforehand.
-    pub evidence: Option<Data>,
+    /// What the device's factor computed beforehand.
+    pub evidence: Option<Evidence>,
 }
 
 impl Decide for CompleteVerification {
@@ -44,9 +43,8 @@ impl Decide for CompleteVerification {
         let verification = find(draft.user, &draft.effects.finished, draft.finished, self.id)
             .ok_or(Refusal::NotFound)?
             .clone();
-        let before = draft.effects.events.len();
         let answer = self.complete(draft, &verification);
-        if draft.effects.events.len() == before {
+        if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
             let refused = answer.as_ref().err().map(Refusal::reason);
             draft.record(
                 Some(DeviceId::Device(verification.device)),
@@ -61,31 +59,23 @@ impl Decide for CompleteVerification {
 impl CompleteVerification {
     fn complete(&self, draft: &mut Draft<'_>, verification: &Verification) -> Result<(), Refusal> {
         let (core, now) = (draft.core, draft.now);
+        let factor = core.catalogue.factor(verification.factor_id);
+        let description = factor.ok_or(Refusal::Disabled)?.description();
+        if self.code.is_none() && description.codes != Codes::None {
+            return Err(Refusal::NoCode);
+        }
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
         }
-        let factor = core
-            .catalogue
-            .factor(verification.factor_id)
-            .ok_or(Refusal::Disabled)?;
-        let description = factor.description();
         if self
             .device
             .is_some_and(|device| device != DeviceId::Device(verification.device))
         {
             return Err(Refusal::invalid("device_id"));
         }
-        let code = match (&self.code, description.codes) {
-            (Some(code), _) => code,
-            (None, Codes::None) => return Err(Refusal::NotByCode),
-            (None, _) => return Err(Refusal::NoCode),
-        };
+        let code = self.code.as_ref().ok_or(Refusal::NotByCode)?;
         let device = draft.user.mfa.device(verification.device).cloned();
-        let gate = device
-            .as_ref()
-            .map(|device| gate(draft.user, device, description, now, core));
-        gate.unwrap_or_else(|| draft.user.mfa.throttle.delay(now))
-            .pass()?;
+        gate(draft.user, device.as_ref(), description, now, core).pass()?;
         if verification.status != Status::Pending {
             return Err(Refusal::Unauthorized(reason_of_finished(
                 draft,
@@ -118,8 +108,8 @@ pub struct VerifyCode {
     pub options: Options,
     /// The code.
     pub code: Code,
-    /// What the factor of the named device computed beforehand.
-    pub evidence: Option<Data>,
+    /// What a device's factor computed beforehand.
+    pub evidence: Option<Evidence>,
 }
 
 impl Decide for VerifyCode {
@@ -127,10 +117,9 @@ impl Decide for VerifyCode {
     const ACTION: Action = Action::CompleteVerification;
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        let before = draft.effects.events.len();
+        let device = self.device.and_then(|device| known(draft.user, device));
         let answer = self.verify(draft);
-        if draft.effects.events.len() == before {
-            let device = self.device.and_then(|device| known(draft.user, device));
+        if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
             draft.record(
                 device,
                 Self::ACTION,
@@ -176,7 +165,7 @@ impl VerifyCode {
             .check(draft.core, factor.description().channel)?;
         gate(
             draft.user,
-            &device,
+            Some(&device),
             factor.description(),
             draft.now,
             draft.core,
@@ -206,17 +195,20 @@ impl VerifyCode {
 
     fn verify_any(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         self.options.check(draft.core, None)?;
-        draft.user.mfa.throttle.delay(draft.now).pass()?;
-        let (core, user) = (draft.core, &*draft.user);
-        let mut locked = Gate::Open;
+        let (core, now, user) = (draft.core, draft.now, &*draft.user);
+        let delay = user.mfa.throttle.delay(now);
+        if !self.code.is_long() {
+            delay.pass()?;
+        }
+        let mut locked = delay;
         let mut candidates = Vec::new();
         for verification in &user.mfa.verifications {
             let device = user.mfa.device(verification.device);
-            let offered = |device: &&Device| core.catalogue.factor(device.factor_id).is_some();
-            let Some(device) = device.filter(offered) else {
+            let description = core.catalogue.described(verification.factor_id);
+            let Some((device, description)) = device.zip(description) else {
                 continue;
             };
-            match device.throttle.gate(draft.now, &core.rules) {
+            match gate(user, Some(device), description, now, core) {
                 Gate::Open => candidates.push(Candidate {
                     device: device.clone(),
                     verification: Some(verification.clone()),
@@ -224,13 +216,14 @@ impl VerifyCode {
                 gate => locked = locked.and(gate),
             }
         }
-        if candidates.is_empty() && draft.user.mfa.temporary_tokens.is_empty() {
+        let tries_tokens = delay == Gate::Open && !user.mfa.temporary_tokens.is_empty();
+        if candidates.is_empty() && !tries_tokens {
             locked.pass()?;
         }
         Comparison {
             candidates,
             token_completes: false,
-            evidence: None,
+            evidence: self.evidence.as_ref(),
         }
         .decide(draft, &self.code)
     }

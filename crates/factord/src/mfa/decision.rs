@@ -8,7 +8,7 @@ use super::history::History;
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
 use super::user::{Ending, Finished, Status, User};
-use crate::audit::{Action, Event, Reason};
+use crate::audit::{Action, Event, Reason, Repeatable};
 use crate::clock::Timestamp;
 use crate::delivery::message::Message;
 
@@ -66,8 +66,8 @@ pub struct Draft<'a> {
 pub struct Effects {
     /// The audit events.
     pub events: Vec<Event>,
-    /// Whether the user's newest audit event happened once more (and `events` is empty).
-    pub repeats_last_event: bool,
+    /// Refusals that happened once more: each is counted in its newest event.
+    pub repeats: Vec<Repeatable>,
     /// The messages to send once this is committed.
     pub messages: Vec<Message>,
     /// What ended, to be read for a while.
@@ -83,31 +83,35 @@ pub struct Effects {
 pub fn run<D: Decide>(command: &D, draft: &mut Draft<'_>) -> Result<D::Answer, Refusal> {
     draft.end_expired();
     let answer = command.decide(draft);
-    if draft.effects.events.is_empty() && !draft.effects.repeats_last_event {
+    if draft.effects.events.is_empty() && draft.effects.repeats.is_empty() {
         draft.record(None, D::ACTION, answer.as_ref().err().map(Refusal::reason));
     }
     answer
 }
 
 impl Draft<'_> {
-    /// Writes an audit event; the same refusal again is counted in the one before, if nothing else is to be written.
+    /// Writes an audit event. A refusal that has come before, since the last success or guess, is counted in its event.
     pub fn record(&mut self, device: Option<DeviceId>, action: Action, refused: Option<Reason>) {
         let event = Event {
             device,
             action,
             refused,
         };
-        let (repeatable, last) = (event.repeatable(), self.user.mfa.last_refusal);
-        let effects = &mut *self.effects;
-        if repeatable.is_some() && repeatable == last && effects.events.is_empty() {
-            effects.repeats_last_event = true;
-            return;
+        let recent = &mut self.user.mfa.recent_refusals;
+        match event.repeatable() {
+            Some(refusal) if recent.contains(&refusal) => self.effects.repeats.push(refusal),
+            Some(refusal) => {
+                if recent.len() >= MOST_RECENT_REFUSALS {
+                    recent.remove(0);
+                }
+                recent.push(refusal);
+                self.effects.events.push(event);
+            }
+            None => {
+                recent.clear();
+                self.effects.events.push(event);
+            }
         }
-        if std::mem::take(&mut effects.repeats_last_event) {
-            effects.events.extend(last.map(Event::from));
-        }
-        effects.events.push(event);
-        self.user.mfa.last_refusal = repeatable;
     }
 
     /// Ends every pending verification that `which` picks.
@@ -154,7 +158,8 @@ impl Draft<'_> {
         }
     }
 
-    fn end_expired(&mut self) {
+    /// Ends what has expired. Every decision begins with it; for users about whom none is made a store does it.
+    pub fn end_expired(&mut self) {
         let now = self.now;
         self.end_verifications(Ending::Expired, |pending| pending.expires_at <= now);
         self.end_registrations(Ending::Expired, |pending| pending.expires_at <= now);
@@ -187,3 +192,6 @@ const fn ended(ending: Option<Ending>) -> (Status, Option<Ending>) {
         Some(_) => (Status::Rejected, ending),
     }
 }
+
+/// Refusals that are counted instead of written again: more kinds than one client brings about by itself.
+const MOST_RECENT_REFUSALS: usize = 8;

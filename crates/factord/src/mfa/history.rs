@@ -15,8 +15,6 @@ pub struct History {
     pub messages: Vec<Timestamp>,
     /// Codes for registrations that were not confirmed.
     pub registrations: Vec<(Uuid, Timestamp)>,
-    /// Notices.
-    pub notices: Vec<Timestamp>,
 }
 
 /// The destination has had enough; another message is possible after this many seconds, at least 1.
@@ -75,7 +73,6 @@ impl History {
     fn forget_old(&mut self, now: Timestamp) {
         self.messages.retain(|at| now.since(*at) < DAY);
         self.registrations.retain(|(_, at)| now.since(*at) < DAY);
-        self.notices.retain(|at| now.since(*at) < DAY);
     }
 }
 
@@ -147,5 +144,36 @@ mod tests {
             history.admit_registration(Uuid::from_u128(9), at(1), &rules),
             Ok(())
         );
+    }
+
+    #[test]
+    fn a_confirmed_registration_takes_its_own_place_in_time_and_no_other_moves() {
+        let (rules, mut history) = (Rules::default(), History::default());
+        let (first, second) = (Uuid::from_u128(1), Uuid::from_u128(2));
+        history.admit_registration(first, at(5), &rules).unwrap();
+        history.admit_registration(second, at(6), &rules).unwrap();
+        history.admit_message(at(7), &rules).unwrap();
+        history.confirm_registration(second);
+        assert_eq!(history.messages, [at(6), at(7)]);
+        assert_eq!(history.registrations, [(first, at(5))]);
+        history.confirm_registration(Uuid::from_u128(9));
+        assert_eq!(history.registrations, [(first, at(5))]);
+    }
+
+    #[test]
+    fn what_is_a_day_old_is_forgotten_and_not_a_second_before() {
+        let (rules, mut history) = (Rules::default(), History::default());
+        history
+            .admit_registration(Uuid::from_u128(1), at(0), &rules)
+            .unwrap();
+        history.admit_message(at(0), &rules).unwrap();
+        history.admit_message(at(DAY - 1), &rules).unwrap();
+        assert_eq!(
+            (history.messages.len(), history.registrations.len()),
+            (2, 1)
+        );
+        history.admit_message(at(DAY), &rules).unwrap();
+        assert_eq!(history.messages, [at(DAY - 1), at(DAY)]);
+        assert_eq!(history.registrations, []);
     }
 }

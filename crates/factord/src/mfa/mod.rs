@@ -2,8 +2,9 @@
 //! no clock, no globals; whoever stores what is decided here is not its concern.
 
 pub mod code;
-mod comparison;
+pub mod comparison;
 pub mod completion;
+pub mod confirmation;
 pub mod data;
 pub mod decision;
 pub mod device;

@@ -51,6 +51,7 @@ impl Decide for UpdateProfile {
         if !profile.is_active() {
             draft.end_verifications(Ending::UserNotActive, |_| true);
             draft.end_registrations(Ending::UserNotActive, |_| true);
+            draft.user.mfa.temporary_tokens.clear();
         }
         Ok(profile)
     }

@@ -16,7 +16,10 @@ impl RedirectPolicy {
     /// Whether the browser may be sent to `address`.
     pub fn allows(&self, address: &str) -> bool {
         // Browsers and other parsers disagree about what these are, so nobody is sent there.
-        if address.contains(|character: char| character == '\\' || !character.is_ascii_graphic()) {
+        if address.len() > MOST_BYTES
+            || address
+                .contains(|character: char| character == '\\' || !character.is_ascii_graphic())
+        {
             return false;
         }
         let Ok(url) = Url::parse(address) else {
@@ -34,6 +37,9 @@ impl RedirectPolicy {
         }
     }
 }
+
+/// A longer one is no use to a browser, and is kept with the user.
+const MOST_BYTES: usize = 2_048;
 
 fn is_loopback(host: &Host<&str>) -> bool {
     match host {

@@ -34,8 +34,6 @@ pub struct Rules {
     pub messages_per_day: usize,
     /// Messages for registrations that were not confirmed, to one destination in a day.
     pub registrations_per_day: usize,
-    /// Notices to one destination in a day.
-    pub notices_per_day: usize,
     /// Temporary tokens that one user may have alive.
     pub temporary_tokens: usize,
     /// Open verifications of one device whose factor does not replace the older by the newer.
@@ -59,7 +57,6 @@ impl Default for Rules {
             messages_per_ten_minutes: 5,
             messages_per_day: 20,
             registrations_per_day: 5,
-            notices_per_day: 20,
             temporary_tokens: 3,
             open_verifications: 10,
             finished_readable: 86_400,
@@ -117,7 +114,7 @@ impl Rules {
             })
     }
 
-    fn bounded(&self) -> [(&'static str, i64, RangeInclusive<i64>); 16] {
+    fn bounded(&self) -> [(&'static str, i64, RangeInclusive<i64>); 15] {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let steps = i64::try_from(self.totp_look_around).unwrap_or(i64::MAX);
         [
@@ -161,7 +158,6 @@ impl Rules {
                 count(self.registrations_per_day),
                 1..=20,
             ),
-            ("notices_per_day", count(self.notices_per_day), 1..=100),
             ("temporary_tokens", count(self.temporary_tokens), 1..=3),
             (
                 "open_verifications",

@@ -97,13 +97,13 @@ fn draw_digits(draft: &mut Draft<'_>) -> Zeroizing<String> {
     }
 }
 
-/// Compares `code` with every token that is alive and not delayed. If one is right it is used, and
+/// Compares `code` with every token that is alive and not delayed; with none while the user is delayed. If one is right it is used, and
 /// `verification`, for which it stands in, is accepted.
 pub(super) fn accept(draft: &mut Draft<'_>, code: &Code, verification: Option<Uuid>) -> bool {
-    let Some(code) = hash_of(draft, code) else {
+    let (now, rules) = (draft.now, &draft.core.rules);
+    let Some(code) = hash_of(draft, code).filter(|_| tries(draft)) else {
         return false;
     };
-    let (now, rules) = (draft.now, &draft.core.rules);
     let tokens = &draft.user.mfa.temporary_tokens;
     let open = |token: &&TemporaryToken| token.throttle.gate(now, rules) == Gate::Open;
     let Some(number) = tokens
@@ -157,17 +157,23 @@ pub(super) fn accepted_last(draft: &Draft<'_>, code: &Code) -> bool {
     draft.user.mfa.last_token.is_some() && hash_of(draft, code) == draft.user.mfa.last_token
 }
 
-/// Counts a wrong code of eight digits against every token that it was compared with.
-pub(super) fn count_wrong(draft: &mut Draft<'_>, code: &Code) {
-    if !code.fits(TEMPORARY_TOKEN_DIGITS) {
-        return;
+/// Counts a wrong code of eight digits against every token that it was compared with; `true` if there was one.
+pub(super) fn count_wrong(draft: &mut Draft<'_>, code: &Code) -> bool {
+    if !code.fits(TEMPORARY_TOKEN_DIGITS) || !tries(draft) {
+        return false;
     }
     let (now, rules) = (draft.now, &draft.core.rules);
-    for token in &mut draft.user.mfa.temporary_tokens {
-        if token.throttle.gate(now, rules) == Gate::Open {
-            token.throttle.fail(now, rules);
-        }
-    }
+    let tokens = draft.user.mfa.temporary_tokens.iter_mut();
+    let compared = tokens.filter(|token| token.throttle.gate(now, rules) == Gate::Open);
+    compared
+        .map(|token| token.throttle.fail(now, rules))
+        .count()
+        > 0
+}
+
+/// Whether tokens are looked at at all: they are guessable, so a delay of their user holds them back.
+fn tries(draft: &Draft<'_>) -> bool {
+    draft.user.mfa.throttle.delay(draft.now) == Gate::Open
 }
 
 /// A success clears the token's count and the user's; a token that is not reusable is gone.

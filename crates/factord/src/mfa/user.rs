@@ -94,9 +94,9 @@ pub struct Mfa {
     /// Wrong codes over all devices since the last success.
     #[serde(skip_serializing_if = "Throttle::is_clear")]
     pub throttle: Throttle,
-    /// The newest audit event, if the same refusal again is to be counted in it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub last_refusal: Option<Repeatable>,
+    /// The refusals since the last success or guess: the same again is counted in its event.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub recent_refusals: Vec<Repeatable>,
 }
 
 impl Mfa {
@@ -110,6 +110,14 @@ impl Mfa {
         self.devices
             .iter_mut()
             .find(|device| device.number == number)
+    }
+
+    /// The first moment at which something of it has expired.
+    pub fn next_expiry(&self) -> Option<Timestamp> {
+        let registrations = self.registrations.iter().map(|it| it.expires_at);
+        let verifications = self.verifications.iter().map(|it| it.expires_at);
+        let tokens = self.temporary_tokens.iter().map(|it| it.expires_at);
+        registrations.chain(verifications).chain(tokens).min()
     }
 
     /// Whether a pending registration or verification has this id.

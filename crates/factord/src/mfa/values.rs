@@ -43,14 +43,10 @@ impl Values {
 
     /// `display_name`: 1 to 200 characters, none of them a control character.
     pub fn display_name(&mut self, name: &str) {
-        let length = name
-            .trim()
-            .chars()
-            .take(DISPLAY_NAME_CHARACTERS + 1)
-            .count();
+        let length = name.chars().take(DISPLAY_NAME_CHARACTERS + 1).count();
         let valid =
             (1..=DISPLAY_NAME_CHARACTERS).contains(&length) && !name.chars().any(char::is_control);
-        self.require("display_name", valid);
+        self.require("display_name", valid && !name.trim().is_empty());
     }
 
     /// `phone`: E.164, a plus sign and 8 to 15 digits, the first not 0 (ITU-T E.164 section 6).

@@ -109,7 +109,7 @@ impl CreateVerification {
             .ok_or(Refusal::Disabled)?;
         let description = factor.description();
         let expires_in = self.options.check(core, description.channel)?;
-        gate(draft.user, device, description, now, core).pass()?;
+        gate(draft.user, Some(device), description, now, core).pass()?;
 
         let mut verification = Verification {
             id: super::ids::draw_uuid(draft.rng),
@@ -193,23 +193,20 @@ pub(super) const fn ended_reason(ending: Option<Ending>) -> Reason {
     }
 }
 
-/// Whether a code for the device may be looked at. Delays hold back guessable codes alone, so that whoever guesses
-/// cannot bar the owner of a security key.
+/// Whether a code for the device, which may be gone by now, may be looked at. Delays hold back guessable codes alone, so
+/// that whoever guesses cannot bar the owner of a security key.
 pub(super) fn gate(
     user: &User,
-    device: &Device,
+    device: Option<&Device>,
     description: &Description,
     now: Timestamp,
     core: &Core,
 ) -> Gate {
-    match description.codes {
-        Codes::Digits(_) => user
-            .mfa
-            .throttle
-            .delay(now)
-            .and(device.throttle.gate(now, &core.rules)),
-        Codes::Long | Codes::None => Gate::Open,
-    }
+    let Codes::Digits(_) = description.codes else {
+        return Gate::Open;
+    };
+    let device = device.map_or(Gate::Open, |device| device.throttle.gate(now, &core.rules));
+    user.mfa.throttle.delay(now).and(device)
 }
 
 /// The id, if the user has such a device or a temporary token that is alive.

@@ -62,13 +62,22 @@ pub(super) async fn run(
 
 /// Answers a connection that is one too many with a 503 which an SDK retries, and closes it. Under TLS it is closed
 /// without a word: a handshake costs more than the request it would refuse.
-pub(super) async fn refuse(mut stream: TcpStream, tls: bool) {
+pub(super) async fn refuse(stream: TcpStream, tls: bool) {
     metrics::counter!("factord_connections_refused_total").increment(1);
-    if tls {
-        return;
+    if !tls {
+        farewell(stream, TOO_MANY).await;
     }
+}
+
+/// Answers a connection without TLS that comes from no proxy with a 403, before any secret is read, and closes it.
+pub(super) async fn refuse_stranger(stream: TcpStream) {
+    metrics::counter!("factord_connections_refused_total").increment(1);
+    farewell(stream, NO_PROXY).await;
+}
+
+async fn farewell(mut stream: TcpStream, answer: &str) {
     let farewell = async {
-        stream.write_all(REFUSAL.as_bytes()).await?;
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         // What the client still sends is read and dropped: closing with bytes unread would reset the connection and
         // take the answer with it.
@@ -207,7 +216,7 @@ impl Future for Handling {
     }
 }
 
-const REFUSAL: &str = concat!(
+const TOO_MANY: &str = concat!(
     "HTTP/1.1 503 Service Unavailable\r\n",
     "Retry-After: 1\r\n",
     "Content-Type: application/json\r\n",
@@ -217,6 +226,17 @@ const REFUSAL: &str = concat!(
     "Connection: close\r\n",
     "\r\n",
     r#"{"statusCode":503,"name":"ServiceUnavailable","message":"Too many connections are open"}"#,
+);
+
+const NO_PROXY: &str = concat!(
+    "HTTP/1.1 403 Forbidden\r\n",
+    "Content-Type: application/json\r\n",
+    "Content-Length: 105\r\n",
+    "Cache-Control: no-store\r\n",
+    "X-Content-Type-Options: nosniff\r\n",
+    "Connection: close\r\n",
+    "\r\n",
+    r#"{"statusCode":403,"name":"ForbiddenAction","message":"Only the proxies in front may connect without TLS"}"#,
 );
 
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);

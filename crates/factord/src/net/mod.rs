@@ -8,7 +8,7 @@ mod observe;
 mod tls;
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,6 +35,9 @@ pub struct NetSettings {
     pub tls_interval: Duration,
     /// Whose word about the client is taken.
     pub trusted_proxies: TrustedProxies,
+    /// Whether only trusted proxies, and this machine itself, may connect: what is not encrypted must not cross a
+    /// network that others see.
+    pub proxies_only: bool,
     /// How many connections may be open at once.
     pub max_connections: usize,
     /// How long a client may take for the TLS handshake, and for the head of each request.
@@ -55,12 +58,21 @@ impl NetSettings {
             tls: None,
             tls_interval: Duration::from_secs(5),
             trusted_proxies: TrustedProxies::default(),
+            proxies_only: false,
             max_connections: 4096,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
             drain_timeout: Duration::from_secs(30),
         }
+    }
+}
+
+impl NetSettings {
+    /// Whether a connection from `peer` is let in.
+    fn admits(&self, peer: IpAddr) -> bool {
+        let peer = peer.to_canonical();
+        !self.proxies_only || peer.is_loopback() || self.trusted_proxies.trusts(peer)
     }
 }
 
@@ -156,6 +168,12 @@ impl Server {
                 () = shutdown.as_mut() => break,
                 Some(ended) = connections.join_next(), if !connections.is_empty() => log_panic(ended),
                 (stream, peer) = accept(&listener) => {
+                    if !shared.settings.admits(peer.ip()) {
+                        if let Ok(slot) = Arc::clone(&refusals).try_acquire_owned() {
+                            connections.spawn(holding(slot, connection::refuse_stranger(stream)));
+                        }
+                        continue;
+                    }
                     if let Ok(slot) = Arc::clone(&slots).try_acquire_owned() {
                         let work = connection::run(stream, peer, Arc::clone(&shared), stopped.clone());
                         connections.spawn(holding(slot, work));

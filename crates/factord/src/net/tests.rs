@@ -593,3 +593,18 @@ const SHORT: Duration = Duration::from_millis(60);
 const TLS_INTERVAL: Duration = Duration::from_millis(20);
 /// How long a test waits for what must happen: enough for a machine that is busy with something else.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test]
+async fn without_tls_only_the_proxies_in_front_and_this_machine_may_connect() {
+    let settings = NetSettings {
+        proxies_only: true,
+        trusted_proxies: TrustedProxies {
+            networks: vec!["10.0.0.0/8".parse().unwrap()],
+            ..TrustedProxies::default()
+        },
+        ..NetSettings::new(([127, 0, 0, 1], 0).into())
+    };
+    let admits = |peer: &str| settings.admits(peer.parse().unwrap());
+    assert!(admits("10.1.2.3") && admits("127.0.0.1") && admits("::1"));
+    assert!(!admits("203.0.113.7") && !admits("::ffff:203.0.113.7"));
+}

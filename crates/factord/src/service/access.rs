@@ -1,7 +1,7 @@
 //! Bearer tokens: given to credentials, renewed, revoked, and recognised at every request.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 use rand::CryptoRng;
@@ -26,9 +26,17 @@ pub struct Caller {
 /// Gives out tokens and recognises them.
 pub struct Access {
     store: Arc<dyn Store>,
-    recognised: RwLock<HashMap<TokenHash, Recognised>>,
+    recognised: RwLock<Recollection>,
     /// The rate limit of each credential.
     pub rate_limiter: RateLimiter,
+}
+
+/// The tokens that were asked for a moment ago.
+#[derive(Default)]
+struct Recollection {
+    tokens: HashMap<TokenHash, Recognised>,
+    /// Rises whenever one is forgotten, so that what was read before is not remembered after.
+    forgotten: u64,
 }
 
 struct Recognised {
@@ -57,42 +65,35 @@ impl Access {
         if let Some(caller) = self.recognise(&hash, now) {
             return Ok(Some(caller));
         }
-        let found = self
-            .store
-            .token(hash)
-            .await?
-            .filter(|pair| pair.expires_at > now);
-        let mut recognised = self
-            .recognised
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        let Some(pair) = found else {
-            recognised.remove(&hash);
+        let before = self.recollection().forgotten;
+        let found = self.store.token(hash).await?;
+        let Some(pair) = found.filter(|pair| pair.expires_at > now) else {
+            self.forget(&hash);
             return Ok(None);
         };
         let caller = Caller {
             credential: pair.credential.into(),
             scope: pair.scope,
         };
-        if recognised.len() >= MOST_RECOGNISED {
-            recognised.clear();
+        let mut recognised = self.recollection_mut();
+        if recognised.forgotten == before {
+            if recognised.tokens.len() >= MOST_RECOGNISED {
+                recognised.tokens.clear();
+            }
+            let entry = Recognised {
+                caller: caller.clone(),
+                expires_at: pair.expires_at,
+                checked: Instant::now(),
+            };
+            recognised.tokens.insert(hash, entry);
         }
-        let entry = Recognised {
-            caller: caller.clone(),
-            expires_at: pair.expires_at,
-            checked: Instant::now(),
-        };
-        recognised.insert(hash, entry);
         Ok(Some(caller))
     }
 
     /// Whose token this is, if the database was asked a moment ago.
     fn recognise(&self, hash: &TokenHash, now: Timestamp) -> Option<Caller> {
-        let recognised = self
-            .recognised
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        let known = recognised.get(hash)?;
+        let recognised = self.recollection();
+        let known = recognised.tokens.get(hash)?;
         (known.checked.elapsed() < RECHECK && known.expires_at > now).then(|| known.caller.clone())
     }
 
@@ -183,10 +184,21 @@ impl Access {
     }
 
     fn forget(&self, access: &TokenHash) {
+        let mut recognised = self.recollection_mut();
+        recognised.forgotten += 1;
+        recognised.tokens.remove(access);
+    }
+
+    fn recollection(&self) -> RwLockReadGuard<'_, Recollection> {
+        self.recognised
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn recollection_mut(&self) -> RwLockWriteGuard<'_, Recollection> {
         self.recognised
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .remove(access);
     }
 }
 

@@ -11,12 +11,13 @@ use super::{Error, Service};
 use crate::clock;
 use crate::factor::Work;
 use crate::mfa::code::Code;
+use crate::mfa::comparison::Evidence;
 use crate::mfa::completion::{CompleteVerification, VerifyCode};
+use crate::mfa::confirmation::ConfirmRegistration;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceId, DeviceNumber, UserId};
 use crate::mfa::refusal::Refusal;
-use crate::mfa::registration::ConfirmRegistration;
-use crate::mfa::user::{Registration, User};
+use crate::mfa::user::{Registration, User, Verification};
 
 /// Where slow computations are done.
 pub(super) struct Workshop {
@@ -59,15 +60,13 @@ impl Service {
         mut command: CompleteVerification,
     ) -> Result<(), Error> {
         if let Some(code) = command.code.as_ref().filter(|code| code.is_long()) {
-            let loaded = self.load(user, None).await?.user;
-            let pending = loaded
-                .mfa
-                .verifications
-                .iter()
-                .find(|pending| pending.id == command.id);
-            if let Some(device) = pending.map(|pending| pending.device) {
-                command.evidence = self.evidence(&loaded, device, code).await?;
-            }
+            let challenged = |pending: &Verification| pending.id == command.id;
+            command.evidence = self
+                .evidence(user, code, |user| {
+                    let pending = user.mfa.verifications.iter().filter(|it| challenged(it));
+                    pending.map(|pending| pending.device).collect()
+                })
+                .await?;
         }
         self.decide(user, command).await
     }
@@ -77,29 +76,43 @@ impl Service {
     /// # Errors
     /// As [`Service::decide`], and [`Error::TooManyTries`].
     pub async fn verify(&self, user: UserId, mut command: VerifyCode) -> Result<(), Error> {
-        if let Some(DeviceId::Device(device)) = command.device
-            && command.code.is_long()
-        {
-            let loaded = self.load(user, None).await?.user;
-            command.evidence = self.evidence(&loaded, device, &command.code).await?;
+        if command.code.is_long() {
+            let named = command.device.map(DeviceId::number);
+            command.evidence = self
+                .evidence(user, &command.code, |user| match named {
+                    Some(device) => vec![device],
+                    None => user
+                        .mfa
+                        .verifications
+                        .iter()
+                        .map(|pending| pending.device)
+                        .collect(),
+                })
+                .await?;
         }
         self.decide(user, command).await
     }
 
+    /// What the first of the devices that need it needs computed for `code`.
     async fn evidence(
         &self,
-        user: &User,
-        device: DeviceNumber,
+        user: UserId,
         code: &Code,
-    ) -> Result<Option<Data>, Error> {
-        let Some(device) = user.mfa.device(device) else {
+        devices: impl FnOnce(&User) -> Vec<DeviceNumber>,
+    ) -> Result<Option<Evidence>, Error> {
+        let user = self.load(user, None).await?.user;
+        let devices = devices(&user)
+            .into_iter()
+            .filter_map(|number| user.mfa.device(number));
+        let work = devices.into_iter().find_map(|device| {
+            let factor = self.core.catalogue.factor(device.factor_id)?;
+            Some((device.number, factor.prepare(device, code)?))
+        });
+        let Some((device, work)) = work else {
             return Ok(None);
         };
-        let factor = self.core.catalogue.factor(device.factor_id);
-        match factor.and_then(|factor| factor.prepare(device, code)) {
-            Some(work) => self.work(user.id, work).await.map(Some),
-            None => Ok(None),
-        }
+        let data = self.work(user.id, work).await?;
+        Ok(Some(Evidence { device, data }))
     }
 
     async fn evidence_of_confirmation(

@@ -23,7 +23,7 @@ use crate::mfa::ids::DeviceNumber;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
-use crate::mfa::user::{Status, Verification};
+use crate::mfa::user::{Mfa, Status, Verification};
 
 /// Every promise, as a test of every store.
 macro_rules! contract {
@@ -68,6 +68,7 @@ contract! {
     everybody_who_waits_for_the_outbox_hears_of_a_message,
     settings_are_kept,
     clean_up_takes_what_is_old_in_small_steps_and_nothing_else,
+    what_expires_unnoticed_is_ended_by_the_clean_up,
     a_working_store_answers_a_ping,
 }
 
@@ -634,6 +635,21 @@ async fn clean_up_takes_what_is_old_in_small_steps_and_nothing_else(world: &Worl
     world.clock.advance(604_800);
     world.store.clean_up(100).await.unwrap();
     assert_eq!(world.outbox().await, []);
+}
+
+async fn what_expires_unnoticed_is_ended_by_the_clean_up(world: &World) {
+    let (user, id) = (world.user("ada").await.id, Uuid::from_u128(1));
+    world.decide(user, open_verification(id)).await.unwrap();
+    let expiry = world.load(user).await.user.mfa.next_expiry().unwrap();
+    let events = world.events(user).await;
+    world.clock.advance(expiry.since(world.clock.now()) - 1);
+    assert_eq!(world.store.clean_up(100).await, Ok(0));
+    world.clock.advance(1);
+    assert_eq!(world.store.clean_up(100).await, Ok(1));
+    assert_eq!(world.load(user).await.user.mfa, Mfa::default());
+    assert!(world.finished(user, id).await.is_some());
+    assert_eq!(world.events(user).await, events);
+    assert_eq!(world.store.clean_up(100).await, Ok(0));
 }
 
 async fn a_working_store_answers_a_ping(world: &World) {

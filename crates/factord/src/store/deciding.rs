@@ -3,11 +3,11 @@
 
 use rand::CryptoRng;
 
-use super::{Job, UserFilter};
+use super::{Job, StoreError, UserFilter};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
 use crate::mfa::Core;
-use crate::mfa::decision::{Draft, Effects};
+use crate::mfa::decision::{Draft, Effects, Reads};
 use crate::mfa::history::History;
 use crate::mfa::user::{Finished, Profile, User};
 
@@ -42,6 +42,21 @@ pub(super) fn run(
         effects: &mut effects,
     });
     effects
+}
+
+/// Ends what has expired of a user, and nothing else.
+pub(super) struct EndExpired;
+
+impl Job for EndExpired {
+    fn reads(&self, _: &Core, _: &User) -> Reads {
+        Reads::default()
+    }
+
+    fn run(&mut self, draft: &mut Draft<'_>) {
+        draft.end_expired();
+    }
+
+    fn done(self: Box<Self>, _: Result<bool, StoreError>) {}
 }
 
 /// The key of a destination's history. Addresses that reach the same person read the same: an e-mail address in lower

@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::deciding::{
-    self, Lookup, OUTBOX_KEPT, REFRESHABLE, State, UNSENT_KEPT, destination_key,
+    self, EndExpired, Lookup, OUTBOX_KEPT, REFRESHABLE, State, UNSENT_KEPT, destination_key,
 };
 use super::{
     Answer, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoreError, StoredMessage,
@@ -130,11 +130,19 @@ impl MemoryStore {
 impl Tables {
     fn apply(&mut self, user: User, effects: Effects, now: Timestamp) {
         let id = user.id;
-        if effects.repeats_last_event
-            && let Some(last) = self.events.iter_mut().rfind(|event| event.user == id)
-        {
-            last.count += 1;
-            last.at = now;
+        for refusal in &effects.repeats {
+            let device = refusal.device.map(|device| device.to_string());
+            let reason = Some(refusal.reason.to_string());
+            let is_it = |event: &&mut StoredEvent| {
+                event.user == id
+                    && event.device == device
+                    && event.action == refusal.action.as_str()
+                    && event.reason == reason
+            };
+            if let Some(event) = self.events.iter_mut().rfind(is_it) {
+                event.count += 1;
+                event.at = now;
+            }
         }
         for event in &effects.events {
             self.record(id, event, now);
@@ -425,6 +433,17 @@ impl Store for MemoryStore {
     }
 
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
+        let now = self.clock.now();
+        let expired = |user: &&User| user.mfa.next_expiry().is_some_and(|at| at <= now);
+        let due: Vec<_> = {
+            let tables = self.tables();
+            let due = tables.users.values().filter(expired).take(limit);
+            due.map(|user| user.id).collect()
+        };
+        for user in &due {
+            // Nothing of it can fail: it changes no name.
+            drop(self.decide(*user, &mut EndExpired));
+        }
         self.answer(move |tables| {
             let now = self.clock.now();
             let over = |since: Timestamp, kept: i64| now.since(since) >= kept;
@@ -460,7 +479,8 @@ impl Store for MemoryStore {
                     .count(),
             ]
             .into_iter()
-            .sum())
+            .sum::<usize>()
+                + due.len())
         })
     }
 

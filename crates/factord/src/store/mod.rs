@@ -97,8 +97,8 @@ pub trait Store: Send + Sync {
     /// Keeps a setting.
     fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()>;
 
-    /// Deletes at most `limit` rows each of what is kept no longer: finished registrations and verifications, expired
-    /// tokens, old message histories. Gives how many went.
+    /// Ends what has expired of at most `limit` users, and deletes at most `limit` rows each of what is kept no longer:
+    /// finished registrations and verifications, expired tokens, old message histories. Gives how many there were.
     fn clean_up(&self, limit: usize) -> Answer<'_, usize>;
 
     /// Whether the database can read and write now.

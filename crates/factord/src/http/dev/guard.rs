@@ -1,7 +1,7 @@
 //! Keeps foreign pages out of `factord dev`: neither a name that was pointed at this machine (DNS rebinding) nor a page of
 //! another origin (CSRF) reaches any route.
 
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
@@ -22,13 +22,17 @@ pub(in crate::http) async fn guard(
     next: Next,
 ) -> Response {
     match host(request.uri(), request.headers()) {
-        Some(host)
-            if (dev.exposed || is_loopback(&host)) && is_own_page(&host, request.headers()) =>
-        {
+        Some(host) if is_allowed(&dev, &host) && is_own_page(&host, request.headers()) => {
             next.run(request).await
         }
         _ => shaped_for(&request, Error::Foreign),
     }
+}
+
+/// An address cannot be pointed elsewhere, as a name can: where other machines are meant to reach the service, they do
+/// so by its address.
+fn is_allowed(dev: &Dev, host: &Authority) -> bool {
+    is_loopback(host) || (dev.exposed && address(host).is_some())
 }
 
 /// The host that was asked for: `Host`, which the target must not contradict.
@@ -45,19 +49,17 @@ fn host(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
 /// `localhost` and the names below it, and the loopback addresses; whatever the port, which may have been forwarded.
 fn is_loopback(host: &Authority) -> bool {
     let name = host.host().trim_end_matches('.');
-    if let Some(address) = name
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-    {
-        return address
-            .parse()
-            .is_ok_and(|address: Ipv6Addr| address.is_loopback());
-    }
     let last = name.rsplit('.').next().unwrap_or_default();
-    last.eq_ignore_ascii_case("localhost")
-        || name
-            .parse()
-            .is_ok_and(|address: Ipv4Addr| address.is_loopback())
+    last.eq_ignore_ascii_case("localhost") || address(host).is_some_and(|it| it.is_loopback())
+}
+
+/// The host as an address, if it is one.
+fn address(host: &Authority) -> Option<IpAddr> {
+    let name = host.host().trim_end_matches('.');
+    let v6 = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    v6.unwrap_or(name).parse().ok()
 }
 
 /// Whether the request comes from no page, or from one of the service itself.
@@ -222,18 +224,20 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_exposed_service_is_reached_by_any_name_but_not_from_another_page() {
+    async fn an_exposed_service_is_reached_by_its_address_but_by_no_name_and_from_no_other_page() {
         let exposed = Server::with(None, |state| {
             let clock = ManualClock::at(Timestamp::from_seconds(0));
             state.dev = Some(Dev::new(std::sync::Arc::new(clock), true).into());
         });
-        let host = ("host", "factord.internal:8080");
+        let host = ("host", "192.168.7.7:8080");
+        let name = ("host", "factord.internal:8080");
+        assert_eq!(status(&exposed, "/healthz", &[name]).await, 403);
         assert_eq!(status(&exposed, "/healthz", &[host]).await, 200);
         assert_eq!(
             status(
                 &exposed,
                 "/healthz",
-                &[host, ("origin", "http://factord.internal:8080")]
+                &[host, ("origin", "http://192.168.7.7:8080")]
             )
             .await,
             200

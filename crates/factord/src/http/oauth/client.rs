@@ -8,6 +8,7 @@ use http::header::AUTHORIZATION;
 use secrecy::SecretString;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use zeroize::Zeroizing;
 
 use crate::auth::Credential;
@@ -46,7 +47,7 @@ impl ClientRequest {
         let body = body::read(headers, body, app.body_bytes, app.body_timeout).await?;
         let named = match in_header(headers) {
             Some(client) => client,
-            None => parse(media_type, &body)?,
+            None => parse::<InBody>(media_type, &body)?.named()?,
         };
         let (Some(id), Some(secret)) = (named.client_id, named.client_secret) else {
             return Err(Error::InvalidClient);
@@ -65,8 +66,29 @@ impl ClientRequest {
     }
 }
 
+/// A client as it names itself in the body. What is no string is not repeated in the refusal, as a reader would.
+#[derive(Deserialize)]
+struct InBody {
+    client_id: Option<Value>,
+    client_secret: Option<Value>,
+}
+
+impl InBody {
+    fn named(self) -> Result<Named, Error> {
+        let text = |field, value| match value {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Error::bad_request(format!("{field} must be a string"))),
+        };
+        Ok(Named {
+            client_id: text("client_id", self.client_id)?,
+            client_secret: text("client_secret", self.client_secret)?.map(SecretString::from),
+        })
+    }
+}
+
 /// A client as it names itself.
-#[derive(Default, Deserialize)]
+#[derive(Default)]
 struct Named {
     client_id: Option<String>,
     client_secret: Option<SecretString>,

@@ -39,6 +39,9 @@ pub(in crate::http) async fn handler(
     request: Request,
 ) -> Result<Json<AccessToken>, V1> {
     let request = ClientRequest::admit(&app, request).await?;
+    let now = app.service.store().now();
+    let admitted = app.access.rate_limiter.admit(&request.client.id, now);
+    admitted.map_err(Error::TooManyRequests)?;
     let asked: TokenRequest = request.fields()?;
     let issued = match asked.grant_type.as_str() {
         "client_credentials" => app.access.issue(&request.client).await?,

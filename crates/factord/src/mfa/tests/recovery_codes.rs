@@ -1,3 +1,4 @@
+use super::super::comparison::Evidence;
 use super::super::data::Data;
 use super::super::registration::enrollable;
 use super::*;
@@ -38,7 +39,12 @@ fn work_of_confirmation(world: &mut World, id: Uuid) -> Data {
 fn verify(world: &mut World, device: DeviceId, code: &str) -> Result<(), Refusal> {
     let factor = world.core.catalogue.factor(RECOVERY_CODES).unwrap();
     let kept = world.user.mfa.device(device.number()).unwrap();
-    let evidence = factor.prepare(kept, &Code::text(code)).map(|work| work());
+    let evidence = factor
+        .prepare(kept, &Code::text(code))
+        .map(|work| Evidence {
+            device: device.number(),
+            data: work(),
+        });
     world.run(&VerifyCode {
         device: Some(device),
         options: Options::default(),
@@ -160,4 +166,27 @@ fn what_is_no_code_at_all_is_a_wrong_one() {
         );
     }
     assert_eq!(left(&world, device), "10 of 10 codes left");
+}
+
+#[test]
+fn while_the_user_is_delayed_a_long_code_is_looked_at_and_a_temporary_token_is_not() {
+    let mut world = World::new();
+    let (device, codes) = enrol(&mut world, None);
+    let token = world
+        .run(&super::super::temporary_token::CreateTemporaryToken {
+            expires_in: None,
+            reusable: true,
+        })
+        .unwrap();
+    for _ in 0..5 {
+        world.verify(None, "000000").unwrap_err();
+    }
+    let before = world.user.mfa.temporary_tokens.clone();
+    assert_eq!(
+        verify(&mut world, device, &token.digits),
+        Err(Refusal::Unauthorized(Reason::Wrong))
+    );
+    assert_eq!(world.user.mfa.temporary_tokens, before);
+    assert_eq!(verify(&mut world, device, &codes[0]), Ok(()));
+    assert_eq!(verify(&mut world, device, &token.digits), Ok(()));
 }

@@ -268,3 +268,79 @@ fn a_message_that_cannot_be_sent_ends_what_it_was_for() {
         Err(Refusal::Unauthorized(Reason::Finished))
     );
 }
+
+#[test]
+fn one_decision_leaves_one_event_of_one_device() {
+    let mut world = World::new();
+    let (sms, (app, secret)) = (world.enrol_verified(SMS), world.enrol_authenticator());
+    let (id, code) = world.send(sms);
+    let count = |world: &mut World, ask: &mut dyn FnMut(&mut World)| {
+        let before = world.events.len() + world.repeats;
+        ask(world);
+        world.events.len() + world.repeats - before
+    };
+    let (totp, bad) = (world.totp(&secret, 0), never(&world, &secret));
+    let asked: [&mut dyn FnMut(&mut World); 7] = [
+        &mut |world| {
+            world
+                .complete(id, &wrong(&code))
+                .unwrap_err()
+                .reason_is(Reason::Wrong);
+        },
+        &mut |world| world.complete(id, &code).unwrap(),
+        &mut |world| {
+            world
+                .complete(id, &code)
+                .unwrap_err()
+                .reason_is(Reason::Used);
+        },
+        &mut |world| {
+            world
+                .verify(Some(app), &bad)
+                .unwrap_err()
+                .reason_is(Reason::Wrong);
+        },
+        &mut |world| world.verify(Some(app), &totp).unwrap(),
+        &mut |world| {
+            world
+                .verify(Some(app), &totp)
+                .unwrap_err()
+                .reason_is(Reason::Used);
+        },
+        &mut |world| {
+            world
+                .verify(None, &bad)
+                .unwrap_err()
+                .reason_is(Reason::Wrong);
+        },
+    ];
+    for ask in asked {
+        assert_eq!(count(&mut world, ask), 1);
+    }
+}
+
+#[test]
+fn a_code_for_a_named_device_is_compared_with_its_own_challenge() {
+    let mut world = World::new();
+    let (sms, email) = (world.enrol_verified(SMS), world.enrol_verified(EMAIL));
+    let (first, code) = world.send(sms);
+    let (second, other) = world.send(email);
+    assert_eq!(
+        world.verify(Some(sms), &other),
+        Err(Refusal::Unauthorized(Reason::Wrong))
+    );
+    assert_eq!(world.verify(Some(sms), &code), Ok(()));
+    assert_eq!(status(&world, first), (Status::Accepted, None));
+    assert_eq!(status(&world, second), (Status::Pending, None));
+}
+
+trait ReasonIs {
+    fn reason_is(&self, reason: Reason);
+}
+
+impl ReasonIs for Refusal {
+    #[track_caller]
+    fn reason_is(&self, reason: Reason) {
+        assert_eq!(self.reason(), reason);
+    }
+}

@@ -12,7 +12,7 @@ use crate::mfa::decision::Effects;
 use crate::mfa::history::History;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, User};
-use crate::store::deciding::{self, Lookup, State, destination_key};
+use crate::store::deciding::{self, EndExpired, Lookup, State, destination_key};
 use crate::store::{Job, StoreError};
 
 /// A job about a user, on its way through the writer.
@@ -84,13 +84,14 @@ fn apply(
     effects: &Effects,
 ) -> Result<(), StoreError> {
     let (conn, id, now) = (writing.conn, user.id, writing.now);
-    if effects.repeats_last_event {
-        events::repeat_last(conn, id, now)?;
+    for refusal in &effects.repeats {
+        events::repeat(conn, id, refusal, now)?;
     }
     for event in &effects.events {
         events::insert(conn, id, event, now)?;
     }
     if effects.delete_user {
+        writing.tell.erased = true;
         return delete(conn, id);
     }
     keep(conn, stored, user)?;
@@ -106,14 +107,26 @@ fn apply(
 /// Writes what changed of the user, if anything did.
 fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), StoreError> {
     let (profile, mfa) = (users::json(&user.profile)?, users::json(&user.mfa)?);
-    let id = user.id.get();
+    let (id, expiry) = (
+        user.id.get(),
+        user.mfa.next_expiry().map(Timestamp::seconds),
+    );
     if profile != stored.profile {
         let lookup = Lookup::of(&user.profile);
         return conn
             .prepare_cached(
-                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6 WHERE id = ?1",
+                "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6, next_expiry = ?7
+                 WHERE id = ?1",
             )?
-            .execute((id, lookup.username, lookup.email, lookup.external_id, profile, mfa))
+            .execute((
+                id,
+                lookup.username,
+                lookup.email,
+                lookup.external_id,
+                profile,
+                mfa,
+                expiry,
+            ))
             .map(drop)
             .map_err(|error| {
                 if is_conflict(&error) {
@@ -124,10 +137,27 @@ fn keep(conn: &Connection, stored: &StoredUser, user: &User) -> Result<(), Store
             });
     }
     if mfa != stored.mfa {
-        conn.prepare_cached("UPDATE users SET mfa = ?2 WHERE id = ?1")?
-            .execute((id, mfa))?;
+        conn.prepare_cached("UPDATE users SET mfa = ?2, next_expiry = ?3 WHERE id = ?1")?
+            .execute((id, mfa, expiry))?;
     }
     Ok(())
+}
+
+/// Ends what has expired of at most `limit` users about whom no decision was made since; gives how many.
+pub(super) fn end_expired(writing: &mut Writing<'_>, limit: usize) -> Result<usize, StoreError> {
+    let due: Vec<i64> = writing
+        .conn
+        .prepare_cached(
+            "SELECT id FROM users WHERE next_expiry <= ?1 ORDER BY next_expiry LIMIT ?2",
+        )?
+        .query_map((writing.now.seconds(), super::integer(limit)), |row| {
+            row.get(0)
+        })?
+        .collect::<Result<_, _>>()?;
+    for id in &due {
+        decide(writing, super::user_id(*id)?, &mut EndExpired)?;
+    }
+    Ok(due.len())
 }
 
 fn keep_finished(

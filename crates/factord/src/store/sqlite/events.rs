@@ -3,7 +3,7 @@
 use rusqlite::types::Value;
 use rusqlite::{Connection, Row, params_from_iter};
 
-use crate::audit::{Event, StoredEvent};
+use crate::audit::{Event, Repeatable, StoredEvent};
 use crate::clock::Timestamp;
 use crate::mfa::ids::UserId;
 use crate::store::deciding::outcome;
@@ -29,17 +29,25 @@ pub(super) fn insert(
     Ok(())
 }
 
-/// Counts the user's newest event once more.
-pub(super) fn repeat_last(
+/// Counts the newest event of a refusal once more.
+pub(super) fn repeat(
     conn: &Connection,
     user: UserId,
+    refusal: &Repeatable,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     conn.prepare_cached(
-        "UPDATE audit_events SET count = count + 1, at = ?2
-         WHERE id = (SELECT max(id) FROM audit_events WHERE user_id = ?1)",
+        "UPDATE audit_events SET count = count + 1, at = ?2 WHERE id =
+         (SELECT id FROM audit_events WHERE user_id = ?1 AND device IS ?3 AND action = ?4 AND reason = ?5
+          ORDER BY id DESC LIMIT 1)",
     )?
-    .execute((user.get(), now.seconds()))?;
+    .execute((
+        user.get(),
+        now.seconds(),
+        refusal.device.map(|device| device.to_string()),
+        refusal.action.as_str(),
+        refusal.reason.to_string(),
+    ))?;
     Ok(())
 }
 

@@ -14,6 +14,7 @@ mod upkeep;
 mod users;
 mod writer;
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -277,9 +278,13 @@ impl Surroundings {
     }
 }
 
-/// What is on the disk is unknown: no answer can be true any more, so that the process must end and read it anew.
+/// What is on the disk is unknown, or nothing can be written any more: no answer can be true any more, so that the process must end and read it anew.
 fn stop_the_process(reason: &str) {
-    tracing::error!(reason, "the database cannot say what it holds: stopping");
+    // The log is written in the background, which ends with the process: this is said at once.
+    drop(writeln!(
+        std::io::stderr(),
+        "error: the database cannot say what it holds, so factord stops: {reason}"
+    ));
     std::process::abort();
 }
 

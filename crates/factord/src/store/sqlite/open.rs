@@ -156,6 +156,14 @@ fn settle_log(conn: &Connection) -> rusqlite::Result<()> {
     conn.busy_timeout(BUSY_TIMEOUT)
 }
 
+/// Moves the log into the file and empties it; `false` if somebody reads from it now, or it cannot be done.
+pub(super) fn empty_log(conn: &Connection) -> bool {
+    let busy = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| {
+        row.get::<_, i64>(0)
+    });
+    busy == Ok(0)
+}
+
 fn in_transaction<T>(
     conn: &Connection,
     work: impl FnOnce(&Connection) -> rusqlite::Result<T>,

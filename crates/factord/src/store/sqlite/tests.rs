@@ -177,6 +177,18 @@ async fn a_failed_sync_stops_the_process_and_acknowledges_nothing() {
 }
 
 #[tokio::test]
+async fn a_writer_that_panics_stops_the_process() {
+    let world = Scene::new();
+    let user = world.user().await;
+    let broken = command(|_| -> Result<(), crate::mfa::refusal::Refusal> { panic!("on purpose") });
+    assert!(decide(&*world.store, user, broken).await.is_err());
+    while world.fatal.lock().unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(*world.fatal.lock().unwrap(), ["the writer panicked"]);
+}
+
+#[tokio::test]
 async fn more_writes_than_can_wait_are_refused_at_once() {
     let world = Scene::new();
     let user = world.user().await;

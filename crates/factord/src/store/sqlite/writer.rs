@@ -1,6 +1,7 @@
 //! The one thread that writes. It takes all that is waiting into one transaction, and answers when that is synced:
 //! the more wait, the less each pays for the sync.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -10,6 +11,7 @@ use rusqlite::Connection;
 use tokio::sync::Notify;
 
 use super::error::changed_nothing;
+use super::open;
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
 use crate::store::StoreError;
@@ -45,6 +47,8 @@ pub(super) struct Tell {
     pub messages: bool,
     /// There are messages in the outbox.
     pub outbox: bool,
+    /// Personal data was deleted: older versions of its pages must go, too.
+    pub erased: bool,
 }
 
 /// Who waits for commits of other people.
@@ -94,7 +98,15 @@ impl Writer {
         let (sender, receiver) = sync_channel(QUEUE);
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || Loop { conn, surroundings }.serve(&receiver))?;
+            .spawn(move || {
+                let erasing = false;
+                Loop {
+                    conn,
+                    surroundings,
+                    erasing,
+                }
+                .serve_or_stop(&receiver);
+            })?;
         Ok(Self {
             queue: Some(sender),
             thread: Some(thread),
@@ -128,6 +140,8 @@ impl Drop for Writer {
 struct Loop {
     conn: Connection,
     surroundings: Surroundings,
+    /// Whether the log still holds what was erased.
+    erasing: bool,
 }
 
 /// Why a group was not committed.
@@ -141,12 +155,22 @@ enum Failure {
 }
 
 impl Loop {
+    /// A process whose writer has panicked can do nothing more that matters, so it ends.
+    fn serve_or_stop(&mut self, queue: &Receiver<Box<dyn Work>>) {
+        if catch_unwind(AssertUnwindSafe(|| self.serve(queue))).is_err() {
+            (self.surroundings.fatal)("the writer panicked");
+        }
+    }
+
     fn serve(&mut self, queue: &Receiver<Box<dyn Work>>) {
         while let Ok(first) = queue.recv() {
             let mut group = vec![first];
             group.extend(queue.try_iter().take(MOST_IN_GROUP - 1));
             if !self.settle(group) {
                 return;
+            }
+            if self.erasing {
+                self.erasing = !open::empty_log(&self.conn);
             }
         }
     }
@@ -185,7 +209,10 @@ impl Loop {
             })
         });
         match result {
-            Ok(()) => self.surroundings.signals.tell(tell),
+            Ok(()) => {
+                self.surroundings.signals.tell(tell);
+                self.erasing |= tell.erased;
+            }
             Err(Failure::Fatal(_)) => {}
             Err(_) => self.roll_back()?,
         }

@@ -10,9 +10,12 @@ CREATE TABLE users (
     email TEXT,
     external_id TEXT,
     profile TEXT NOT NULL,
-    mfa TEXT NOT NULL
+    mfa TEXT NOT NULL,
+    -- When something pending of the user expires first, for the clean-up.
+    next_expiry INTEGER
 ) STRICT;
 CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
+CREATE INDEX users_by_next_expiry ON users (next_expiry) WHERE next_expiry IS NOT NULL;
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 
 -- Registrations and verifications that have ended, readable for a while.
