@@ -3,31 +3,35 @@
 use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
+use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
+use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
 use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 5] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
     [
         ("", fields::<Settings>()),
         ("tls", fields::<TlsSettings>()),
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
         ("rules", fields::<Rules>()),
+        ("delivery", fields::<DeliveryTable>()),
+        ("delivery.smtp", fields::<SmtpTable>()),
+        ("delivery.twilio", fields::<TwilioTable>()),
+        ("delivery.webhook", fields::<WebhookTable>()),
     ]
 }
 
 /// Every key that takes a value, with the table that it is in: `limits.idle_timeout`.
 pub(super) fn keys() -> Vec<String> {
-    let sections = sections();
-    let is_section = |name: &str| sections.iter().any(|(section, _)| *section == name);
     let mut keys = Vec::new();
-    for (section, fields) in &sections {
+    for (section, fields) in sections() {
         keys.extend(
             fields
                 .iter()
-                .filter(|field| !is_section(field))
-                .map(|field| join(section, field)),
+                .map(|field| join(section, field))
+                .filter(|key| !is_section(key)),
         );
     }
     keys
@@ -36,6 +40,18 @@ pub(super) fn keys() -> Vec<String> {
 /// Whether `path` is a table of the file.
 pub(super) fn is_section(path: &str) -> bool {
     sections().iter().any(|(section, _)| *section == path)
+}
+
+/// Whether a variable is read elsewhere: it names the file, or holds a secret.
+pub(super) fn is_apart(variable: &str) -> bool {
+    [
+        SEALING_KEY_VARIABLE,
+        CONFIG_VARIABLE,
+        SMTP_PASSWORD.variable,
+        TWILIO_TOKEN.variable,
+        WEBHOOK_SECRET.variable,
+    ]
+    .contains(&variable)
 }
 
 /// The environment variable that stands for `key`.
@@ -108,7 +124,7 @@ pub(super) const PREFIX: &str = "FACTORD_";
 /// The variable that holds the sealing key itself.
 pub(super) const SEALING_KEY_VARIABLE: &str = "FACTORD_SEALING_KEY";
 /// The variable that names the file; read by the command line.
-pub(super) const CONFIG_VARIABLE: &str = "FACTORD_CONFIG";
+const CONFIG_VARIABLE: &str = "FACTORD_CONFIG";
 /// The key that names the sealing key's file.
 pub(super) const SEALING_KEY_FILE: &str = "sealing_key_file";
 /// The share of letters that two names must have in common to differ by a slip.

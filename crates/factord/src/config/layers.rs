@@ -71,7 +71,7 @@ impl Layers {
             .iter()
             .filter(|(name, _)| name.starts_with(known::PREFIX))
         {
-            if [known::SEALING_KEY_VARIABLE, known::CONFIG_VARIABLE].contains(&name.as_str()) {
+            if known::is_apart(name) {
                 continue;
             }
             match keys.iter().find(|key| known::variable(key) == *name) {

@@ -1,9 +1,11 @@
 //! What an operator decides: `factord.toml`, then `FACTORD_…` variables, then flags, each over the one before. A
 //! [`Config`] that exists is right; everything that is wrong is said at once. `docs/configuration.md` lists the keys.
 
+mod delivery;
 mod error;
 mod known;
 mod layers;
+mod secrets;
 mod settings;
 mod values;
 
@@ -12,9 +14,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use url::{Origin, Url};
-use zeroize::Zeroizing;
 
 use crate::crypto::keys::MasterKey;
+use crate::delivery::settings::DeliverySettings;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 pub use error::{ConfigError, Problem};
@@ -70,6 +72,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The numbers of the rules, within their bounds.
     pub rules: Rules,
+    /// By whom messages are sent.
+    pub delivery: DeliverySettings,
 }
 
 /// Where the data is and how it is opened: all that the administrative commands need.
@@ -112,11 +116,13 @@ impl Config {
     /// [`ConfigError`] with all that is wrong: a file that cannot be read or is not TOML, unknown keys, values of the
     /// wrong type or outside their bounds, keys that are missing, a sealing key that is missing or open to others.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, warnings) = read(sources);
+        let (settings, mut problems, mut warnings) = read(sources);
         let storage = storage(sources, &settings, &mut problems);
-        for problem in settings.contradictions() {
+        let (delivery, without) = settings.delivery.resolve(sources);
+        for problem in settings.contradictions().into_iter().chain(without) {
             add(&mut problems, problem);
         }
+        warnings.extend(settings.delivery.warnings());
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
                 let limits = settings.limits.resolve();
@@ -144,6 +150,7 @@ impl Config {
                     limits,
                     log: settings.log,
                     rules: settings.rules,
+                    delivery,
                 };
                 Ok(Loaded { config, warnings })
             }
@@ -244,25 +251,8 @@ fn about_the_key(message: String) -> Problem {
 }
 
 fn read_key_file(path: &Path) -> Result<MasterKey, String> {
-    let shown = path.display();
-    let cannot = |error: std::io::Error| format!("{shown} cannot be read: {error}");
-    let file = std::fs::File::open(path).map_err(cannot)?;
-    if let Some(mode) = others_may(&file.metadata().map_err(cannot)?) {
-        return Err(format!(
-            "{shown} is open to other users (mode {mode:04o}). Close it with `chmod 600 {shown}`; if anybody may have \
-             read it, its key is no secret any more"
-        ));
-    }
-    let text = Zeroizing::new(std::io::read_to_string(file).map_err(cannot)?);
-    MasterKey::parse(&text).map_err(|error| format!("{shown} is {error}"))
-}
-
-#[cfg(unix)]
-fn others_may(metadata: &std::fs::Metadata) -> Option<u32> {
-    use std::os::unix::fs::PermissionsExt;
-
-    let mode = metadata.permissions().mode() & 0o7777;
-    (mode & 0o077 != 0).then_some(mode)
+    let text = secrets::read_closed(path)?;
+    MasterKey::parse(&text).map_err(|error| format!("{} is {error}", path.display()))
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::delivery::DeliveryTable;
 use super::layers::Source;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
 use super::{Limits, Problem};
@@ -28,6 +29,7 @@ pub(super) struct Settings {
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
+    pub(super) delivery: DeliveryTable,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -83,6 +85,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
+            delivery: DeliveryTable::default(),
         }
     }
 }

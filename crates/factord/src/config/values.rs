@@ -4,9 +4,13 @@ use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
+use lettre::message::Mailbox;
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::{Host, Origin, Url};
+
+use crate::delivery::is_loopback;
+use crate::delivery::twilio::Caller;
 
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,15 +120,6 @@ fn bare_url(text: &str) -> Result<Url, String> {
         .ok_or_else(expected)
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
-    }
-}
-
 /// The network of a trusted proxy, or its one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Proxy(pub(super) IpNet);
@@ -192,4 +187,97 @@ from_text!(LogLevel, |text| {
                 Some((target, part)) => Ok(Self(targets.with_target(target.trim(), level(part)?))),
             }
         })
+});
+
+/// The URL of a service that messages are handed to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Endpoint(pub(super) Url);
+
+impl Endpoint {
+    /// Twilio's own.
+    #[expect(clippy::expect_used, reason = "the text is right here")]
+    pub(super) fn twilio() -> Self {
+        Self(Url::parse("https://api.twilio.com").expect("a URL"))
+    }
+}
+
+from_text!(Endpoint, |text| {
+    let url = Url::parse(text).ok().filter(|url| {
+        let secure = url.scheme() == "https" || url.scheme() == "http" && is_loopback(url);
+        secure && url.username().is_empty() && url.password().is_none() && url.fragment().is_none()
+    });
+    // Not the text itself: somebody may have put a password into it.
+    let expected = "it is not an HTTPS URL (plain HTTP is for loopback only) without user, password and fragment";
+    url.map(Self).ok_or_else(|| expected.to_owned())
+});
+
+/// The name or address of a server, without a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HostName(pub(super) String);
+
+impl HostName {
+    pub(super) fn is_loopback(&self) -> bool {
+        self.0 == "localhost"
+            || self
+                .0
+                .parse()
+                .is_ok_and(|address: IpAddr| address.is_loopback())
+    }
+}
+
+from_text!(HostName, |text| {
+    let address = text.parse::<IpAddr>().is_ok();
+    let name = matches!(Host::parse(text), Ok(Host::Domain(name)) if name == text);
+    let expected = || format!("{text:?} is not the name of a server, such as \"smtp.example.com\"");
+    (address || name)
+        .then(|| Self(text.to_owned()))
+        .ok_or_else(expected)
+});
+
+/// Whom e-mails are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FromAddress(pub(super) Mailbox);
+
+from_text!(FromAddress, |text| {
+    let mailbox = text.parse::<Mailbox>().ok();
+    let plain = |mailbox: &Mailbox| {
+        AsRef::<str>::as_ref(&mailbox.email).is_ascii() && !text.contains(char::is_control)
+    };
+    let expected =
+        || format!("{text:?} is not an address, such as \"Example <codes@example.com>\"");
+    mailbox.filter(plain).map(Self).ok_or_else(expected)
+});
+
+/// An account at a gateway in Twilio's shape.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AccountSid(pub(super) String);
+
+from_text!(AccountSid, |text| {
+    let right = (1..=64).contains(&text.len()) && text.chars().all(|c| c.is_ascii_alphanumeric());
+    let expected = || format!("{text:?} is not an account SID, such as \"AC\" and 32 digits");
+    right.then(|| Self(text.to_owned())).ok_or_else(expected)
+});
+
+/// Whom text messages are from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SenderId(pub(super) Caller);
+
+from_text!(SenderId, |text| {
+    let hex = |text: &str| text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
+    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    let number = text
+        .strip_prefix('+')
+        .is_some_and(|it| (8..=15).contains(&it.len()) && digits(it));
+    let name = (3..=11).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == ' ' || c == '-');
+    match text.strip_prefix("MG") {
+        Some(rest) if hex(rest) => Ok(Self(Caller::MessagingService(text.to_owned()))),
+        _ if number || name => Ok(Self(Caller::Sender(text.to_owned()))),
+        _ => Err(format!(
+            "{text:?} is neither a number (\"+12025550100\"), a short code or name of 3 to 11 characters, nor a \
+             messaging service (\"MG\" and 32 digits)"
+        )),
+    }
 });

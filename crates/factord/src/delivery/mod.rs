@@ -1,5 +1,17 @@
 //! Sending what was committed: each message at least once, never before its commit.
 
+mod breaker;
 pub mod dispatcher;
+mod http;
+mod lanes;
+mod letter;
 pub mod message;
 pub mod outbox;
+pub mod provider;
+pub mod router;
+pub mod settings;
+pub mod smtp;
+pub mod twilio;
+pub mod webhook;
+
+pub(crate) use http::is_loopback;

@@ -1,0 +1,158 @@
+//! The tables of `[delivery]`: who sends messages. What a provider lacks is a mistake only if a channel names it.
+
+mod resolve;
+#[cfg(test)]
+mod tests;
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+use super::values::{AccountSid, Endpoint, FromAddress, HostName, SenderId, Within};
+use crate::delivery::settings::Via;
+use crate::delivery::smtp::Security;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DeliveryTable {
+    sms: Vec<SmsVia>,
+    email: Vec<EmailVia>,
+    timeout: Within<1, 60>,
+    breaker_failures: Within<1, 100>,
+    breaker_pause: Within<1, 3600>,
+    ca_file: Option<PathBuf>,
+    smtp: SmtpTable,
+    twilio: TwilioTable,
+    webhook: WebhookTable,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct SmtpTable {
+    host: Option<HostName>,
+    port: Option<Within<1, 65_535>>,
+    security: Security,
+    username: Option<String>,
+    password_file: Option<PathBuf>,
+    from: Option<FromAddress>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct TwilioTable {
+    account_sid: Option<AccountSid>,
+    auth_token_file: Option<PathBuf>,
+    from: Option<SenderId>,
+    base_url: Endpoint,
+}
+
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WebhookTable {
+    url: Option<Endpoint>,
+    secret_file: Option<PathBuf>,
+}
+
+/// Who sends text messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum SmsVia {
+    Twilio,
+    Webhook,
+}
+
+/// Who sends e-mails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum EmailVia {
+    Smtp,
+    Webhook,
+}
+
+impl Default for DeliveryTable {
+    fn default() -> Self {
+        Self {
+            sms: Vec::new(),
+            email: Vec::new(),
+            timeout: Within(10),
+            breaker_failures: Within(5),
+            breaker_pause: Within(30),
+            ca_file: None,
+            smtp: SmtpTable::default(),
+            twilio: TwilioTable::default(),
+            webhook: WebhookTable::default(),
+        }
+    }
+}
+
+impl Default for SmtpTable {
+    fn default() -> Self {
+        Self {
+            host: None,
+            port: None,
+            security: Security::Starttls,
+            username: None,
+            password_file: None,
+            from: None,
+        }
+    }
+}
+
+impl Default for TwilioTable {
+    fn default() -> Self {
+        Self {
+            account_sid: None,
+            auth_token_file: None,
+            from: None,
+            base_url: Endpoint::twilio(),
+        }
+    }
+}
+
+impl DeliveryTable {
+    /// Sentences about providers that are set up for nothing.
+    pub(super) fn warnings(&self) -> Vec<String> {
+        let (sms, email) = self.chains();
+        let set_up = [
+            (
+                "smtp",
+                Via::Smtp,
+                "delivery.email",
+                self.smtp != SmtpTable::default(),
+            ),
+            (
+                "twilio",
+                Via::Twilio,
+                "delivery.sms",
+                self.twilio != TwilioTable::default(),
+            ),
+            (
+                "webhook",
+                Via::Webhook,
+                "delivery.sms or delivery.email",
+                self.webhook != WebhookTable::default(),
+            ),
+        ];
+        set_up
+            .into_iter()
+            .filter(|(_, via, _, set_up)| *set_up && !sms.contains(via) && !email.contains(via))
+            .map(|(name, _, key, _)| {
+                format!(
+                    "delivery.{name} is set up, but nothing is sent by it: name \"{name}\" in {key}"
+                )
+            })
+            .collect()
+    }
+
+    fn chains(&self) -> (Vec<Via>, Vec<Via>) {
+        let sms = self.sms.iter().map(|via| match via {
+            SmsVia::Twilio => Via::Twilio,
+            SmsVia::Webhook => Via::Webhook,
+        });
+        let email = self.email.iter().map(|via| match via {
+            EmailVia::Smtp => Via::Smtp,
+            EmailVia::Webhook => Via::Webhook,
+        });
+        (sms.collect(), email.collect())
+    }
+}

@@ -1,0 +1,107 @@
+//! By whom messages are sent: the providers that an operator has set up, and their order on each channel.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde::Deserialize;
+
+use super::dispatcher::Sender;
+use super::message::Channel;
+use super::provider::Provider;
+use super::router::{BreakerSettings, Guarded, Router};
+use super::smtp::{Smtp, SmtpSettings};
+use super::twilio::{Twilio, TwilioSettings};
+use super::webhook::{Webhook, WebhookSettings};
+use crate::clock::Clock;
+
+/// By whom messages are sent.
+#[derive(Clone, Debug)]
+pub struct DeliverySettings {
+    /// Who sends text messages: the first, then the fallbacks. Whoever is named here is set up below.
+    pub sms: Vec<Via>,
+    /// Who sends e-mails.
+    pub email: Vec<Via>,
+    /// The mail server.
+    pub smtp: Option<SmtpSettings>,
+    /// The gateway in Twilio's shape.
+    pub twilio: Option<TwilioSettings>,
+    /// The operator's own webhook.
+    pub webhook: Option<WebhookSettings>,
+    /// Certificates of authorities that are trusted besides the system's, PEM; may be empty.
+    pub authorities: Vec<u8>,
+    /// How long one provider may take for one message.
+    pub timeout: Duration,
+    /// When a provider is left alone, and for how long.
+    pub breaker: BreakerSettings,
+}
+
+/// A provider by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Via {
+    /// The mail server.
+    Smtp,
+    /// The gateway in Twilio's shape.
+    Twilio,
+    /// The operator's own webhook.
+    Webhook,
+}
+
+/// A provider cannot be set up.
+#[derive(Debug, thiserror::Error)]
+#[error("delivery cannot be set up: {0}")]
+pub struct SetupError(pub(super) String);
+
+impl DeliverySettings {
+    /// The channels that somebody sends by.
+    pub fn channels(&self) -> Vec<Channel> {
+        let chains = [(Channel::Sms, &self.sms), (Channel::Email, &self.email)];
+        chains
+            .into_iter()
+            .filter(|(_, chain)| !chain.is_empty())
+            .map(|(channel, _)| channel)
+            .collect()
+    }
+
+    /// Whoever sends by these settings.
+    ///
+    /// # Errors
+    /// [`SetupError`] if a provider cannot be set up.
+    pub fn sender(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn Sender>, SetupError> {
+        let roots = certificates(&self.authorities)?;
+        let mut providers = HashMap::new();
+        let mut add = |via, provider: Box<dyn Provider>| {
+            providers.insert(via, Arc::new(Guarded::new(provider, self.breaker)));
+        };
+        if let Some(settings) = self.smtp.clone() {
+            add(Via::Smtp, Box::new(Smtp::new(settings, &self.authorities)?));
+        }
+        if let Some(settings) = self.twilio.clone() {
+            add(Via::Twilio, Box::new(Twilio::new(settings, &roots)?));
+        }
+        if let Some(settings) = self.webhook.clone() {
+            add(Via::Webhook, Box::new(Webhook::new(settings, &roots)?));
+        }
+        let chain = |names: &[Via]| {
+            names
+                .iter()
+                .filter_map(|via| providers.get(via).cloned())
+                .collect()
+        };
+        let chains = HashMap::from([
+            (Channel::Sms, chain(&self.sms)),
+            (Channel::Email, chain(&self.email)),
+        ]);
+        Ok(Arc::new(Router::new(chains, clock, self.timeout)))
+    }
+}
+
+/// The certificates in a PEM text.
+pub(crate) fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, SetupError> {
+    CertificateDer::pem_slice_iter(pem)
+        .collect::<Result<_, _>>()
+        .map_err(|error| SetupError(format!("authorities: {error}")))
+}
