@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -32,9 +32,15 @@ impl Observe {
         Self(Arc::new(Shared {
             prefix,
             next: AtomicU64::new(1),
+            under_way: AtomicUsize::new(0),
             in_flight: OnceLock::new(),
             routes: ArcSwap::default(),
         }))
+    }
+
+    /// How many requests are being handled now.
+    pub fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Relaxed)
     }
 }
 
@@ -140,6 +146,7 @@ impl RequestId {
 struct Shared {
     prefix: u32,
     next: AtomicU64,
+    under_way: AtomicUsize,
     in_flight: OnceLock<Gauge>,
     /// The metrics of each route template, resolved when it is first asked for. Read on every request, so it is
     /// copied to be changed; there are only as many entries as the router has routes.
@@ -156,6 +163,7 @@ impl Shared {
             .in_flight
             .get_or_init(|| metrics::gauge!("factord_http_requests_in_flight"));
         in_flight.increment(1);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         Record {
             id: RequestId {
                 prefix: self.prefix,
@@ -207,6 +215,7 @@ struct Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let lasted = self.began.elapsed();
+        self.shared.under_way.fetch_sub(1, Ordering::Relaxed);
         if let Some(in_flight) = self.shared.in_flight.get() {
             in_flight.decrement(1);
         }
@@ -395,6 +404,27 @@ mod tests {
                 observed.metrics
             );
         }
+    }
+
+    #[test]
+    fn the_requests_that_are_under_way_are_counted_until_they_are_answered_or_given_up() {
+        let layer = Observe::new(42);
+        let router = Router::new()
+            .route("/open", get(async || "open"))
+            .route("/never", get(std::future::pending::<()>))
+            .layer(layer.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut never = Box::pin(router.clone().oneshot(request("/never")));
+            tokio::select! { biased; _ = &mut never => unreachable!(), () = tokio::task::yield_now() => {} }
+            assert_eq!(layer.under_way(), 1);
+            router.oneshot(request("/open")).await.unwrap();
+            assert_eq!(layer.under_way(), 1);
+            drop(never);
+            assert_eq!(layer.under_way(), 0);
+        });
     }
 
     #[test]
