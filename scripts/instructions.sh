@@ -17,10 +17,11 @@ cargo build --locked --profile counted --quiet --package factord-bench --bin fac
 binary=${CARGO_TARGET_DIR:-target}/counted/factord-hot
 compiler=$(rustc --version)
 
-# count FUNCTION TIMES: the instructions of all threads.
+# count FUNCTION TIMES: the instructions of what is measured, and of the store's writer.
 count() {
-  valgrind --tool=callgrind --callgrind-out-file=/dev/null "$binary" "$1" "$2" 2>&1 >/dev/null |
-    awk '/Collected/ { print $NF }'
+  valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no \
+    --toggle-collect='factord_hot::measured*' --toggle-collect='*writer::Loop::serve_or_stop*' \
+    "$binary" "$1" "$2" 2>&1 >/dev/null | awk '/Collected/ { print $NF }'
 }
 
 functions=$("$binary" --help | sed -n 's/^ *- \([a-z-]*\): .*/\1/p')
