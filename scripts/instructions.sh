@@ -20,7 +20,7 @@ compiler=$(rustc --version)
 # count FUNCTION TIMES: the instructions of what is measured, and of the store's writer.
 count() {
   valgrind --tool=callgrind --callgrind-out-file=/dev/null --collect-atstart=no \
-    --toggle-collect='factord_hot::measured*' --toggle-collect='*writer::Loop::serve_or_stop*' \
+    --toggle-collect='factord_hot::measured*' --toggle-collect='*writer::Loop::settle*' \
     "$binary" "$1" "$2" 2>&1 >/dev/null | awk '/Collected/ { print $NF }'
 }
 
