@@ -100,8 +100,14 @@ fn measured(work: impl FnOnce() -> anyhow::Result<()>) -> anyhow::Result<()> {
 
 /// What it takes.
 enum Work {
-    Crypto { keys: Keys, rng: Box<dyn CryptoRng> },
-    Served { served: Served, pending: String },
+    Crypto {
+        keys: Box<Keys>,
+        rng: Box<dyn CryptoRng>,
+    },
+    Served {
+        served: Served,
+        pending: String,
+    },
 }
 
 impl Work {
@@ -111,7 +117,7 @@ impl Work {
             Function::Totp | Function::Seal | Function::TokenHash
         ) {
             return Ok(Self::Crypto {
-                keys: keys(),
+                keys: Box::new(keys()),
                 rng: Box::new(system_rng()),
             });
         }
