@@ -1,6 +1,7 @@
 //! `factord serve`: the service for production.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use tracing::{info, warn};
@@ -54,7 +55,7 @@ impl Serve {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
-            channels: Vec::new(),
+            channels: config.delivery.channels(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(
@@ -64,12 +65,16 @@ impl Serve {
             policy,
         )
         .await?;
+        let sender = match config.delivery.channels().as_slice() {
+            [] => None,
+            _ => Some(config.delivery.sender(Arc::clone(&node.clock))?),
+        };
         let server = Server::bind(config.net()).await?;
         info!(address = %server.address(), "listening");
         let router = web::serve(&node, &telemetry, &config);
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
-            node.work(None, shutdown.signalled()),
+            node.work(sender, shutdown.signalled()),
         );
         info!(cut = drained.cut, "stopped");
         Ok(())
