@@ -69,16 +69,20 @@ impl ConfirmRegistration {
             confirmed_without_code,
             ..
         } = *factor.description();
-        if self.code.is_none() && codes != Codes::None && !confirmed_without_code {
-            return Err(Refusal::NoCode);
+        match codes {
+            Codes::Digits(_) | Codes::Long if self.code.is_none() && !confirmed_without_code => {
+                return Err(Refusal::NoCode);
+            }
+            Codes::Credential => return Err(Refusal::NoCredential),
+            _ => {}
         }
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
         }
-        if codes == Codes::None {
+        if matches!(codes, Codes::Typed(_) | Codes::None) {
             return Err(Refusal::NotByCode);
         }
-        if matches!(codes, Codes::Digits(_)) {
+        if codes.are_guessable() {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
         if registration.status != Status::Pending {
@@ -86,17 +90,12 @@ impl ConfirmRegistration {
         }
         let verdict = factor.confirm(
             &mut Ceremony {
-                core: draft.core,
-                now: draft.now,
-                rng: &mut *draft.rng,
-                user: draft.user.id,
-                profile: &draft.user.profile,
-                id: registration.id,
-                device: registration.device,
-                destination: registration.destination.as_deref(),
-                expires_at: registration.expires_at,
-                custom_message: None,
                 evidence: self.evidence.as_ref(),
+                ..draft.ceremony(
+                    registration.id,
+                    registration.device,
+                    registration.expires_at,
+                )
             },
             registration,
             self.code.as_ref(),
@@ -109,7 +108,7 @@ impl ConfirmRegistration {
 }
 
 /// The registration becomes a device, and the code counts as used.
-fn accept(
+pub(super) fn accept(
     draft: &mut Draft<'_>,
     registration: &Registration,
     data: Data,
@@ -154,9 +153,9 @@ fn replace_older(draft: &mut Draft<'_>, factor_id: i64) {
 }
 
 /// A wrong code counts for the user, if it is a guessable one, and at the fifth ends the registration.
-fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
+pub(super) fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
-    if matches!(codes, Codes::Digits(_)) {
+    if codes.are_guessable() {
         draft.user.mfa.throttle.fail(now, rules);
     }
     for pending in draft

@@ -1,6 +1,7 @@
 //! The core: every rule about factors, as functions of the user's state, a command, the time and a generator. No I/O,
 //! no clock, no globals; whoever stores what is decided here is not its concern.
 
+pub mod answer;
 pub mod code;
 pub mod comparison;
 pub mod completion;
@@ -10,6 +11,7 @@ pub mod decision;
 pub mod device;
 pub mod history;
 pub mod ids;
+pub mod page;
 pub mod profile;
 pub mod redirect;
 pub mod refusal;

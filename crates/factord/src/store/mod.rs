@@ -38,6 +38,9 @@ pub trait Store: Send + Sync {
     /// reading. `None` if there is no such user.
     fn load(&self, user: UserId, finished: Option<Uuid>) -> Answer<'_, Option<Loaded>>;
 
+    /// The user to whom a link leads that has not expired.
+    fn linked_user(&self, token: TokenHash) -> Answer<'_, Option<UserId>>;
+
     /// Creates a user with an id of its own, and the audit event of it.
     ///
     /// Fails with [`StoreError::Conflict`] if another user has the same `username`, whatever its case.
@@ -99,7 +102,7 @@ pub trait Store: Send + Sync {
     fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()>;
 
     /// Ends what has expired of at most `limit` users, and deletes at most `limit` rows each of what is kept no longer:
-    /// finished registrations and verifications, expired tokens, old message histories. Gives how many there were.
+    /// finished registrations and verifications, expired tokens and links, old message histories. Gives how many there were.
     fn clean_up(&self, limit: usize) -> Answer<'_, usize>;
 
     /// Whether the database can read and write now.

@@ -142,6 +142,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn linked_user(&self, token: TokenHash) -> Answer<'_, Option<UserId>> {
+        self.read(move |conn| users::linked(conn, &token, self.clock.now()))
+    }
+
     fn create_user(&self, profile: Profile) -> Answer<'_, User> {
         self.write(move |writing| users::create(writing, &profile))
     }
