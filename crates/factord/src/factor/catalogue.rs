@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
+use super::magic_link::{MagicLink, MagicLinkMode};
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::{Description, Factor};
@@ -35,7 +36,7 @@ impl Catalogue {
                 offered(58_959, &SMS),
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),
-                disabled(58_962), // Email MagicLink
+                offered(MAGIC_LINK, &MagicLink),
                 disabled(58_963), // WebAuthn
                 disabled(58_964), // YubiKey
                 offered(58_965, &RecoveryCodes),
@@ -57,6 +58,16 @@ impl Catalogue {
         self
     }
 
+    /// The same, without magic links where they are off.
+    pub fn with_magic_link(mut self, mode: MagicLinkMode) -> Self {
+        for entry in &mut self.entries {
+            entry.factor = entry
+                .factor
+                .filter(|_| entry.id != MAGIC_LINK || mode != MagicLinkMode::Off);
+        }
+        self
+    }
+
     /// The factor with this id, if it is offered.
     pub fn factor(&self, id: i64) -> Option<&'static dyn Factor> {
         self.entries.iter().find(|entry| entry.id == id)?.factor
@@ -74,6 +85,8 @@ impl Catalogue {
             .filter_map(|entry| Some((entry.id, entry.factor?.description())))
     }
 }
+
+const MAGIC_LINK: i64 = 58_962;
 
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
