@@ -65,6 +65,7 @@ async fn measure(
         service_name: "Example".to_owned(),
         public_url: url::Url::parse("http://localhost:8080")?,
         magic_link: factord::factor::magic_link::MagicLinkMode::Polled,
+        protect: factord::factor::protect::ProtectSettings::default(),
         redirects: RedirectPolicy::Loopback,
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));

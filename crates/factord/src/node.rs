@@ -16,6 +16,7 @@ use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::protect::ProtectSettings;
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -50,6 +51,8 @@ pub struct Policy {
     pub public_url: Url,
     /// What pressing the button behind a magic link does.
     pub magic_link: MagicLinkMode,
+    /// How pushes to apps work.
+    pub protect: ProtectSettings,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Requests that one credential may make in an hour.
@@ -65,6 +68,7 @@ impl Policy {
             redirects: RedirectPolicy::Origins(Vec::new()),
             public_url,
             magic_link: MagicLinkMode::Off,
+            protect: ProtectSettings::default(),
             channels: Vec::new(),
             rate_limit: None,
         }
@@ -148,6 +152,7 @@ impl Node {
             redirects: policy.redirects,
             public_url: policy.public_url,
             magic_link: policy.magic_link,
+            protect: policy.protect,
         });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
             directory,

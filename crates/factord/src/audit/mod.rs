@@ -60,6 +60,8 @@ pub enum Action {
     CreateVerification,
     /// A verification was to be completed.
     CompleteVerification,
+    /// What is pending went on without being decided yet.
+    ContinueVerification,
     /// A message was given up: it cannot be sent.
     GiveUpMessage,
     /// A temporary token was issued.
@@ -82,6 +84,7 @@ impl Action {
             Self::DeleteDevice => "delete_device",
             Self::CreateVerification => "create_verification",
             Self::CompleteVerification => "complete_verification",
+            Self::ContinueVerification => "continue_verification",
             Self::GiveUpMessage => "give_up_message",
             Self::CreateTemporaryToken => "create_temporary_token",
             Self::DeleteTemporaryToken => "delete_temporary_token",

@@ -28,6 +28,8 @@ use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
 use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::protect::ProtectSettings;
+use crate::factor::protect::subscription::Endpoints;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
@@ -231,6 +233,10 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
 fn policy(public_url: Url) -> Policy {
     Policy {
         magic_link: MagicLinkMode::Polled,
+        protect: ProtectSettings {
+            wake_up: Some(Endpoints::Any),
+            ..ProtectSettings::default()
+        },
         redirects: RedirectPolicy::Loopback,
         channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
         ..Policy::at(public_url)

@@ -56,6 +56,7 @@ impl Serve {
             service_name: config.service_name.clone(),
             public_url: config.public_url.clone(),
             magic_link: config.magic_link,
+            protect: config.protect,
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             channels: config.delivery.channels(),
             rate_limit: config.rate_limit,
@@ -69,7 +70,10 @@ impl Serve {
         .await?;
         let sender = match config.delivery.channels().as_slice() {
             [] => None,
-            _ => Some(config.delivery.sender(Arc::clone(&node.clock))?),
+            _ => {
+                let keys = &node.service.core().keys;
+                Some(config.delivery.sender(Arc::clone(&node.clock), keys)?)
+            }
         };
         let server = Server::bind(config.net()).await?;
         info!(address = %server.address(), "listening");

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{AccountSid, Endpoint, FromAddress, HostName, SenderId, Within};
+use super::values::{AccountSid, Contact, Endpoint, FromAddress, HostName, SenderId, Within};
 use crate::delivery::settings::Via;
 use crate::delivery::smtp::Security;
 
@@ -17,6 +17,7 @@ use crate::delivery::smtp::Security;
 pub(super) struct DeliveryTable {
     sms: Vec<SmsVia>,
     email: Vec<EmailVia>,
+    push: Vec<PushVia>,
     timeout: Within<1, 60>,
     breaker_failures: Within<1, 100>,
     breaker_pause: Within<1, 3600>,
@@ -24,6 +25,7 @@ pub(super) struct DeliveryTable {
     smtp: SmtpTable,
     twilio: TwilioTable,
     webhook: WebhookTable,
+    web_push: WebPushTable,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -53,6 +55,12 @@ pub(super) struct WebhookTable {
     secret_file: Option<PathBuf>,
 }
 
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WebPushTable {
+    contact: Option<Contact>,
+}
+
 /// Who sends text messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -69,11 +77,19 @@ enum EmailVia {
     Webhook,
 }
 
+/// Who wakes apps up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PushVia {
+    WebPush,
+}
+
 impl Default for DeliveryTable {
     fn default() -> Self {
         Self {
             sms: Vec::new(),
             email: Vec::new(),
+            push: Vec::new(),
             timeout: Within(10),
             breaker_failures: Within(5),
             breaker_pause: Within(30),
@@ -81,6 +97,7 @@ impl Default for DeliveryTable {
             smtp: SmtpTable::default(),
             twilio: TwilioTable::default(),
             webhook: WebhookTable::default(),
+            web_push: WebPushTable::default(),
         }
     }
 }
@@ -113,6 +130,7 @@ impl DeliveryTable {
     /// Sentences about providers that are set up for nothing.
     pub(super) fn warnings(&self) -> Vec<String> {
         let (sms, email) = self.chains();
+        let push = self.push_chain();
         let set_up = [
             (
                 "smtp",
@@ -132,10 +150,19 @@ impl DeliveryTable {
                 "delivery.sms or delivery.email",
                 self.webhook != WebhookTable::default(),
             ),
+            (
+                "web_push",
+                Via::WebPush,
+                "delivery.push",
+                self.web_push != WebPushTable::default(),
+            ),
         ];
         set_up
             .into_iter()
-            .filter(|(_, via, _, set_up)| *set_up && !sms.contains(via) && !email.contains(via))
+            .filter(|(_, via, _, set_up)| {
+                let chains = [&sms, &email, &push];
+                *set_up && !chains.iter().any(|chain| chain.contains(via))
+            })
             .map(|(name, _, key, _)| {
                 format!(
                     "delivery.{name} is set up, but nothing is sent by it: name \"{name}\" in {key}"
@@ -154,5 +181,12 @@ impl DeliveryTable {
             EmailVia::Webhook => Via::Webhook,
         });
         (sms.collect(), email.collect())
+    }
+
+    fn push_chain(&self) -> Vec<Via> {
+        let push = self.push.iter().map(|via| match via {
+            PushVia::WebPush => Via::WebPush,
+        });
+        push.collect()
     }
 }

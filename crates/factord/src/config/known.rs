@@ -3,23 +3,25 @@
 use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
-use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
+use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
 use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
-use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
+use super::settings::{LimitSettings, LogSettings, ProtectTable, Settings, TlsSettings};
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
     [
         ("", fields::<Settings>()),
         ("tls", fields::<TlsSettings>()),
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
         ("rules", fields::<Rules>()),
+        ("protect", fields::<ProtectTable>()),
         ("delivery", fields::<DeliveryTable>()),
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
+        ("delivery.web_push", fields::<WebPushTable>()),
     ]
 }
 

@@ -18,6 +18,7 @@ use url::{Origin, Url};
 use crate::crypto::keys::MasterKey;
 use crate::delivery::settings::DeliverySettings;
 use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::protect::ProtectSettings;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 pub use error::{ConfigError, Problem};
@@ -67,6 +68,8 @@ pub struct Config {
     pub redirect_origins: Vec<Origin>,
     /// What pressing the button behind a magic link does.
     pub magic_link: MagicLinkMode,
+    /// How pushes to apps work.
+    pub protect: ProtectSettings,
     /// Requests that one credential may make in an hour; `None` is no limit.
     pub rate_limit: Option<u32>,
     /// The bounds of connections and requests.
@@ -150,6 +153,7 @@ impl Config {
                         .map(|origin| origin.0)
                         .collect(),
                     magic_link: settings.magic_link,
+                    protect: settings.protect.resolve(&delivery),
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,

@@ -10,7 +10,10 @@ use super::delivery::DeliveryTable;
 use super::layers::Source;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
 use super::{Limits, Problem};
+use crate::delivery::settings::DeliverySettings;
 use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::protect::subscription::Endpoints;
+use crate::factor::protect::{NumberMatching, ProtectSettings};
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -31,6 +34,7 @@ pub(super) struct Settings {
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
+    pub(super) protect: ProtectTable,
     pub(super) delivery: DeliveryTable,
 }
 
@@ -49,6 +53,13 @@ pub(super) struct LimitSettings {
     body_timeout: Within<1, 300>,
     idle_timeout: Within<1, 3600>,
     body_bytes: Within<4096, 1_048_576>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct ProtectTable {
+    number_matching: NumberMatching,
+    number_digits: Within<2, 6>,
 }
 
 /// How to log.
@@ -88,6 +99,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
+            protect: ProtectTable::default(),
             delivery: DeliveryTable::default(),
         }
     }
@@ -101,6 +113,15 @@ impl Default for LimitSettings {
             body_timeout: Within(10),
             idle_timeout: Within(75),
             body_bytes: Within(65_536),
+        }
+    }
+}
+
+impl Default for ProtectTable {
+    fn default() -> Self {
+        Self {
+            number_matching: NumberMatching::OnRequest,
+            number_digits: Within(2),
         }
     }
 }
@@ -170,6 +191,17 @@ impl TlsSettings {
             certificate: self.certificate?,
             key: self.key?,
         })
+    }
+}
+
+impl ProtectTable {
+    /// Apps are woken up where somebody does it.
+    pub(super) fn resolve(&self, delivery: &DeliverySettings) -> ProtectSettings {
+        ProtectSettings {
+            number_matching: self.number_matching,
+            digits: self.number_digits.number() as usize,
+            wake_up: (!delivery.push.is_empty()).then_some(Endpoints::Public),
+        }
     }
 }
 

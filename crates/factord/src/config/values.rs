@@ -211,6 +211,20 @@ from_text!(Endpoint, |text| {
     url.map(Self).ok_or_else(|| expected.to_owned())
 });
 
+/// Where an operator can be reached (RFC 8292 section 2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contact(pub(super) String);
+
+from_text!(Contact, |text| {
+    let url = Url::parse(text).ok().filter(|url| match url.scheme() {
+        "mailto" => url.path().contains('@'),
+        "https" => url.has_host(),
+        _ => false,
+    });
+    let expected = || format!("{text:?} is neither \"mailto:…\" with an address nor \"https://…\"");
+    url.map(|_| Self(text.to_owned())).ok_or_else(expected)
+});
+
 /// The name or address of a server, without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostName(pub(super) String);

@@ -12,6 +12,7 @@ pub mod router;
 pub mod settings;
 pub mod smtp;
 pub mod twilio;
+pub mod web_push;
 pub mod webhook;
 
 pub(crate) use http::is_loopback;

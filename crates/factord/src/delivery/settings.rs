@@ -14,8 +14,10 @@ use super::provider::Provider;
 use super::router::{BreakerSettings, Guarded, Router};
 use super::smtp::{Smtp, SmtpSettings};
 use super::twilio::{Twilio, TwilioSettings};
+use super::web_push::{WebPush, WebPushSettings};
 use super::webhook::{Webhook, WebhookSettings};
 use crate::clock::Clock;
+use crate::crypto::keys::Keys;
 
 /// By whom messages are sent.
 #[derive(Clone, Debug)]
@@ -24,12 +26,16 @@ pub struct DeliverySettings {
     pub sms: Vec<Via>,
     /// Who sends e-mails.
     pub email: Vec<Via>,
+    /// Who wakes apps up.
+    pub push: Vec<Via>,
     /// The mail server.
     pub smtp: Option<SmtpSettings>,
     /// The gateway in Twilio's shape.
     pub twilio: Option<TwilioSettings>,
     /// The operator's own webhook.
     pub webhook: Option<WebhookSettings>,
+    /// The push services that apps subscribe at.
+    pub web_push: Option<WebPushSettings>,
     /// Certificates of authorities that are trusted besides the system's, PEM; may be empty.
     pub authorities: Vec<u8>,
     /// How long one provider may take for one message.
@@ -40,7 +46,7 @@ pub struct DeliverySettings {
 
 /// A provider by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "snake_case")]
 pub enum Via {
     /// The mail server.
     Smtp,
@@ -48,6 +54,8 @@ pub enum Via {
     Twilio,
     /// The operator's own webhook.
     Webhook,
+    /// The push services that apps subscribe at.
+    WebPush,
 }
 
 /// A provider cannot be set up.
@@ -58,7 +66,11 @@ pub struct SetupError(pub(super) String);
 impl DeliverySettings {
     /// The channels that somebody sends by.
     pub fn channels(&self) -> Vec<Channel> {
-        let chains = [(Channel::Sms, &self.sms), (Channel::Email, &self.email)];
+        let chains = [
+            (Channel::Sms, &self.sms),
+            (Channel::Email, &self.email),
+            (Channel::Push, &self.push),
+        ];
         chains
             .into_iter()
             .filter(|(_, chain)| !chain.is_empty())
@@ -66,11 +78,15 @@ impl DeliverySettings {
             .collect()
     }
 
-    /// Whoever sends by these settings.
+    /// Whoever sends by these settings; push services know it by the key among `keys`.
     ///
     /// # Errors
     /// [`SetupError`] if a provider cannot be set up.
-    pub fn sender(&self, clock: Arc<dyn Clock>) -> Result<Arc<dyn Sender>, SetupError> {
+    pub fn sender(
+        &self,
+        clock: Arc<dyn Clock>,
+        keys: &Keys,
+    ) -> Result<Arc<dyn Sender>, SetupError> {
         let roots = certificates(&self.authorities)?;
         let mut providers = HashMap::new();
         let mut add = |via, provider: Box<dyn Provider>| {
@@ -85,6 +101,11 @@ impl DeliverySettings {
         if let Some(settings) = self.webhook.clone() {
             add(Via::Webhook, Box::new(Webhook::new(settings, &roots)?));
         }
+        if let Some(settings) = self.web_push.clone() {
+            let key = Arc::clone(keys.web_push());
+            let sender = WebPush::new(settings, key, &roots, self.timeout)?;
+            add(Via::WebPush, Box::new(sender));
+        }
         let chain = |names: &[Via]| {
             names
                 .iter()
@@ -94,6 +115,7 @@ impl DeliverySettings {
         let chains = HashMap::from([
             (Channel::Sms, chain(&self.sms)),
             (Channel::Email, chain(&self.email)),
+            (Channel::Push, chain(&self.push)),
         ]);
         Ok(Arc::new(Router::new(chains, clock, self.timeout)))
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
 use super::magic_link::{MagicLink, MagicLinkMode};
+use super::protect::Protect;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::{Description, Factor};
@@ -32,7 +33,7 @@ impl Catalogue {
         Self {
             entries: vec![
                 offered(58_957, &Authenticator),
-                disabled(58_958), // OneLogin Protect
+                offered(58_958, &Protect),
                 offered(58_959, &SMS),
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),

@@ -6,6 +6,7 @@ pub mod catalogue;
 mod delivered_code;
 pub mod email;
 pub mod magic_link;
+pub mod protect;
 pub mod recovery_codes;
 pub mod sms;
 

@@ -81,7 +81,7 @@ async fn challenge(
         device_name,
         factor,
         shown,
-    } = app.service.decide(user, command).await?;
+    } = app.service.challenge(user, command).await?;
     let created = DeviceVerification {
         id: verification.id.into(),
         status: wire::status(verification.status),

@@ -32,6 +32,8 @@ pub(super) enum Error {
     NotActive,
     /// 403 with `Retry-After`: no code is looked at for this many seconds.
     Delayed(u64),
+    /// 403 with `Retry-After`: none is pushed for this many seconds, since so many were denied or left unanswered.
+    Paused(u64),
     /// 403: the device is disabled for good.
     Disabled,
     /// 403: a foreign page or name leads to `factord dev`.
@@ -95,6 +97,7 @@ impl Error {
             Self::ScopeTooSmall
             | Self::NotActive
             | Self::Delayed(_)
+            | Self::Paused(_)
             | Self::Disabled
             | Self::Foreign => StatusCode::FORBIDDEN,
             Self::NoSuchUser | Self::NotFound | Self::NoSuchPath => StatusCode::NOT_FOUND,
@@ -139,6 +142,9 @@ impl Error {
             Self::ScopeTooSmall => "The scope of the credential does not allow this",
             Self::NotActive => "The user is suspended, locked or not approved",
             Self::Delayed(_) => "Too many wrong codes: none is looked at for a while",
+            Self::Paused(_) => {
+                "Too many pushes were denied or left unanswered: none is sent for a while"
+            }
             Self::Disabled => "The device is disabled: it can only be deleted and enrolled anew",
             Self::Foreign => "The request comes by a foreign host name or from a foreign page",
             Self::NoSuchUser => "There is no such user",
@@ -207,6 +213,7 @@ impl Error {
     pub(super) const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Delayed(seconds)
+            | Self::Paused(seconds)
             | Self::TooManyRequests(seconds)
             | Self::TooManyTries(seconds)
             | Self::TooManyMessages(seconds) => Some(*seconds),
@@ -243,6 +250,7 @@ impl From<Refusal> for Error {
             Refusal::NoCredential => Self::bad_request("credential is required"),
             Refusal::NotByCode => Self::NotByCode,
             Refusal::Delayed(seconds) => Self::Delayed(seconds),
+            Refusal::Paused(seconds) => Self::Paused(seconds),
             Refusal::Disabled => Self::Disabled,
             Refusal::Unauthorized(_) => Self::Unauthorized,
             Refusal::TooManyMessages(seconds) => Self::TooManyMessages(seconds),

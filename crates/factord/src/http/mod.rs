@@ -1,6 +1,7 @@
 //! The wire: a request is parsed into a command, the command handed to the service, the answer rendered. One operation
 //! is one file, with its description, its handler and its tests; nothing here is a rule of the product.
 
+mod app;
 mod bearer;
 mod body;
 mod complete_verification;
@@ -114,6 +115,7 @@ fn operations(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
+        .merge(app::operations())
         .merge(pages::operations());
     match app.dev {
         Some(_) => routes.merge(dev::operations()),

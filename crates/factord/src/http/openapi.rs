@@ -28,6 +28,7 @@ use super::error::{Error, V1Error};
     ),
     tags(
         (name = "MFA", description = "Factors, registrations, devices, verifications and temporary tokens"),
+        (name = "App", description = "What the authenticator app of OneLogin Protect speaks"),
         (name = "Users", description = "The people whose factors are kept"),
         (name = "OAuth 2", description = "Bearer tokens for applications"),
         (name = "Operation", description = "For whoever runs the service"),
@@ -93,6 +94,12 @@ refusals! {
     Creating => current [let_in(), of_body(), values(&["phone"]), ours()];
     /// Of changing a user.
     Updating => current [let_in(), of_user(), of_body(), values(&["phone"]), ours()];
+    /// Of an app that is activated.
+    AppActivating => current [of_body(), values(&["public_key"]), unproven(), active(), ours()];
+    /// Of an app that asks what waits.
+    AppListing => current [of_body(), values(&["wait"]), unproven(), ours()];
+    /// Of an app's answer.
+    AppAnswering => current [of_body(), unproven(), active(), ours()];
     /// Of whoever asks whether the process is ready.
     Ready => current [vec![Error::Unavailable]];
     /// Of the outbox and the events of `factord dev`.
@@ -151,9 +158,14 @@ fn codes() -> Vec<Error> {
     vec![
         Error::Unauthorized,
         Error::Delayed(30),
+        Error::Paused(900),
         Error::Disabled,
         Error::TooManyTries(60),
     ]
+}
+
+fn unproven() -> Vec<Error> {
+    vec![Error::Unauthorized]
 }
 
 fn not_by_code() -> Vec<Error> {

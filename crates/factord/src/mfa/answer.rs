@@ -81,7 +81,11 @@ impl Decide for GiveAnswer {
         if let Some(it) = verification::find(draft.user, just_finished, finished, self.id).cloned()
         {
             let answer = self.to_verification(draft, &it);
-            return record(draft, Action::CompleteVerification, it.device, answer);
+            let action = match answer {
+                Ok(Outcome::Pending | Outcome::OnPage { .. }) => Action::ContinueVerification,
+                _ => Action::CompleteVerification,
+            };
+            return record(draft, action, it.device, answer);
         }
         let registration = registration::find(draft.user, just_finished, finished, self.id);
         let it = registration.ok_or(Refusal::NotFound)?.clone();

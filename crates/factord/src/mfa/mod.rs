@@ -1,6 +1,7 @@
 //! The core: every rule about factors, as functions of the user's state, a command, the time and a generator. No I/O,
 //! no clock, no globals; whoever stores what is decided here is not its concern.
 
+pub mod activation;
 pub mod answer;
 pub mod code;
 pub mod comparison;
@@ -27,6 +28,7 @@ pub mod verification;
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::protect::ProtectSettings;
 use redirect::RedirectPolicy;
 use rules::Rules;
 use url::Url;
@@ -51,6 +53,8 @@ pub struct Core {
     pub public_url: Url,
     /// What pressing the button behind a magic link does.
     pub magic_link: MagicLinkMode,
+    /// How pushes to apps work.
+    pub protect: ProtectSettings,
 }
 
 impl Core {

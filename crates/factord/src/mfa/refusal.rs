@@ -21,6 +21,8 @@ pub enum Refusal {
     NotByCode,
     /// 403 with `Retry-After`: no code is looked at for this many seconds.
     Delayed(u64),
+    /// 403 with `Retry-After`: so many pushes were denied or left unanswered that none is sent for this many seconds.
+    Paused(u64),
     /// 403: the device is disabled for good.
     Disabled,
     /// 401: the code is wrong or used, or what it was for is over.
@@ -44,7 +46,7 @@ impl Refusal {
             Self::NotActive => Reason::UserNotActive,
             Self::Invalid(_) | Self::NotByCode => Reason::Invalid,
             Self::NoCode | Self::NoCredential => Reason::NoCode,
-            Self::Delayed(_) => Reason::Throttled,
+            Self::Delayed(_) | Self::Paused(_) => Reason::Throttled,
             Self::Disabled => Reason::Disabled,
             Self::Unauthorized(reason) => *reason,
             Self::TooManyMessages(_) => Reason::TooManyMessages,

@@ -3,6 +3,7 @@
 pub mod access;
 mod answers;
 pub mod cleaner;
+pub mod pushes;
 pub mod rate_limit;
 
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use answers::Workshop;
+use pushes::Pushes;
 
 use crate::factor::Description;
 use crate::mfa::decision::Decide;
@@ -17,6 +19,7 @@ use crate::mfa::ids::{DeviceId, UserId};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::registration::{self, RegistrationView};
 use crate::mfa::user::{Profile, User, Verification};
+use crate::mfa::verification::{CreateVerification, VerificationView};
 use crate::mfa::{Core, verification};
 use crate::store::{self, Loaded, Store, StoreError, UserFilter, UserPage};
 
@@ -26,6 +29,7 @@ pub struct Service {
     core: Arc<Core>,
     store: Arc<dyn Store>,
     workshop: Arc<Workshop>,
+    pushes: Arc<Pushes>,
 }
 
 /// Why an operation was not done.
@@ -73,6 +77,7 @@ impl Service {
             core,
             store,
             workshop: Arc::default(),
+            pushes: Arc::default(),
         }
     }
 
@@ -86,6 +91,11 @@ impl Service {
         &self.store
     }
 
+    /// The apps that wait for a push.
+    pub const fn pushes(&self) -> &Arc<Pushes> {
+        &self.pushes
+    }
+
     /// Decides a command about a user; what it answers is durable.
     ///
     /// # Errors
@@ -93,6 +103,20 @@ impl Service {
     pub async fn decide<D: Decide>(&self, user: UserId, command: D) -> Result<D::Answer, Error> {
         let answer = store::decide(&*self.store, user, command).await?;
         Ok(answer.ok_or(Error::NoSuchUser)??)
+    }
+
+    /// create_device_verification without a code; an app that waits for it is told.
+    ///
+    /// # Errors
+    /// As [`Service::decide`].
+    pub async fn challenge(
+        &self,
+        user: UserId,
+        command: CreateVerification,
+    ) -> Result<VerificationView, Error> {
+        let view = self.decide(user, command).await?;
+        self.pushes.announce(user, view.verification.device);
+        Ok(view)
     }
 
     /// get_auth_factors: what the user may still enrol.

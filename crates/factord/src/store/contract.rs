@@ -858,6 +858,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         service_name: "Example".to_owned(),
         public_url: "http://localhost:8080".parse().unwrap(),
         magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
+        protect: crate::factor::protect::ProtectSettings::default(),
         redirects: RedirectPolicy::Loopback,
     })
 }

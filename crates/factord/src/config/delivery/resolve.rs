@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
+use super::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
 use crate::config::layers::Source;
 use crate::config::secrets::{SMTP_PASSWORD, Secret, TWILIO_TOKEN, WEBHOOK_SECRET};
-use crate::config::values::{FromAddress, HostName};
+use crate::config::values::{Contact, FromAddress, HostName};
 use crate::config::{Problem, Sources};
 use crate::delivery::router::BreakerSettings;
 use crate::delivery::settings::{DeliverySettings, Via, certificates};
 use crate::delivery::smtp::{Security, SmtpSettings};
 use crate::delivery::twilio::TwilioSettings;
+use crate::delivery::web_push::WebPushSettings;
 use crate::delivery::webhook::WebhookSettings;
 
 impl DeliveryTable {
@@ -26,6 +27,8 @@ impl DeliveryTable {
         let (sms, email) = self.chains();
         resolving.names_each_once("delivery.sms", &sms);
         resolving.names_each_once("delivery.email", &email);
+        let push = self.push_chain();
+        resolving.names_each_once("delivery.push", &push);
         let named = |via| sms.contains(&via) || email.contains(&via);
         let seconds = |number: u32| Duration::from_secs(number.into());
         let settings = DeliverySettings {
@@ -38,9 +41,13 @@ impl DeliveryTable {
             webhook: named(Via::Webhook)
                 .then(|| self.webhook.resolve(&mut resolving))
                 .flatten(),
+            web_push: (!push.is_empty())
+                .then(|| self.web_push.resolve(&mut resolving))
+                .flatten(),
             authorities: resolving.authorities(self.ca_file.as_deref()),
             sms,
             email,
+            push,
             timeout: seconds(self.timeout.number()),
             breaker: BreakerSettings {
                 failures: self.breaker_failures.number(),
@@ -137,6 +144,18 @@ impl WebhookTable {
             url: url?.0.clone(),
             secret: secret?,
         })
+    }
+}
+
+impl WebPushTable {
+    fn resolve(&self, resolving: &mut Resolving<'_>) -> Option<WebPushSettings> {
+        let contact = resolving.needed(
+            "delivery.web_push.contact",
+            self.contact.as_ref(),
+            "Write where the operator of a push service can reach you, such as \"mailto:ops@example.com\"",
+        );
+        let Contact(contact) = contact?.clone();
+        Some(WebPushSettings { contact })
     }
 }
 

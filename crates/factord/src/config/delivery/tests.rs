@@ -1,5 +1,6 @@
 //! Who sends messages, as an operator writes it.
 
+use crate::crypto::keys::{Keys, MasterKey};
 use secrecy::ExposeSecret;
 
 use crate::config::tests::{Files, MINIMAL, variables};
@@ -43,7 +44,8 @@ fn every_provider_is_set_up_from_the_file_and_its_secret_from_a_variable() {
 async fn a_sender_is_made_of_the_settings() {
     let delivery = load(COMPLETE, SECRETS).unwrap().config.delivery;
     let clock = std::sync::Arc::new(crate::clock::SystemClock::default());
-    delivery.sender(clock).unwrap();
+    let keys = Keys::derive(&MasterKey::generate(&mut crate::clock::system_rng()));
+    delivery.sender(clock, &keys).unwrap();
 }
 
 #[test]

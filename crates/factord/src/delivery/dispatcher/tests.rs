@@ -179,6 +179,7 @@ impl Scene {
             service_name: "Example".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
             magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
+            protect: crate::factor::protect::ProtectSettings::default(),
             redirects: RedirectPolicy::Loopback,
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));

@@ -64,8 +64,15 @@ fn address(host: &Authority) -> Option<IpAddr> {
 
 /// Whether the request comes from no page, or from one of the service itself.
 fn is_own_page(host: &Authority, headers: &HeaderMap) -> bool {
+    // A page that tells nobody its address (`Referrer-Policy: no-referrer`) sends forms with the origin `null`.
+    let is_same_site = headers
+        .get("sec-fetch-site")
+        .is_some_and(|it| it == "same-origin");
     headers.get_all(ORIGIN).iter().all(|origin| {
         let origin = origin.to_str().unwrap_or_default();
+        if origin == "null" && is_same_site {
+            return true;
+        }
         let authority = origin
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
@@ -221,6 +228,10 @@ mod tests {
             .await,
             200
         );
+        let form = [own, ("origin", "null"), ("sec-fetch-site", "same-origin")];
+        assert_eq!(status(&server, "/healthz", &form).await, 200);
+        let foreign = [own, ("origin", "null"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(status(&server, "/healthz", &foreign).await, 403);
     }
 
     #[tokio::test]

@@ -2,6 +2,8 @@
 //! GET, since mail scanners open links; nothing needs a script that a form can do.
 
 mod link;
+mod push;
+mod verify;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -18,7 +20,9 @@ use super::error::Error;
 pub(super) fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(link::ask, link::press))
+        .routes(routes!(verify::ask, verify::press))
         .route("/pages/page.css", axum::routing::get(style))
+        .route("/pages/push.js", axum::routing::get(push_script))
 }
 
 /// A page that tells how something ended.
@@ -72,6 +76,15 @@ async fn style() -> Response {
     (
         [(CONTENT_TYPE, css)],
         include_str!("../../../templates/page.css"),
+    )
+        .into_response()
+}
+
+async fn push_script() -> Response {
+    let script = HeaderValue::from_static("text/javascript; charset=utf-8");
+    (
+        [(CONTENT_TYPE, script)],
+        include_str!("../../../templates/push.js"),
     )
         .into_response()
 }

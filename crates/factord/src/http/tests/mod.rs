@@ -81,6 +81,7 @@ impl Server {
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
             magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
+            protect: crate::factor::protect::ProtectSettings::default(),
             redirects: RedirectPolicy::Loopback,
         };
         change_core(&mut core);

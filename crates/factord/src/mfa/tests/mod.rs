@@ -4,6 +4,7 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
+mod protect;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
@@ -37,6 +38,7 @@ use crate::delivery::message::Message;
 use crate::factor::catalogue::Catalogue;
 
 const AUTHENTICATOR: i64 = 58_957;
+const PROTECT: i64 = 58_958;
 const SMS: i64 = 58_959;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
@@ -77,6 +79,7 @@ impl World {
                 service_name: "Example & Co".to_owned(),
                 public_url: "http://localhost:8080".parse().unwrap(),
                 magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
+                protect: crate::factor::protect::ProtectSettings::default(),
                 redirects: RedirectPolicy::Loopback,
             },
             now,
