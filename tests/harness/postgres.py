@@ -1,7 +1,7 @@
 """A PostgreSQL server of our own: from Debian's package, as a user who is not root, in a temporary directory, on loopback.
 
 As a script: `python3 tests/harness/postgres.py COMMAND…` runs the command with `FACTORD_TEST_POSTGRES` naming a server that
-lives as long."""
+lives as long. With `FACTORD_SUITE_POSTGRES` set, the suites that the command starts keep their data there, too."""
 
 import os
 import pathlib
@@ -149,7 +149,8 @@ def main():
     server = Postgres()
     try:
         server.create().start()
-        environment = {**os.environ, "FACTORD_TEST_POSTGRES": server.url()}
+        environment = {**os.environ, "FACTORD_TEST_POSTGRES": server.url(),
+                       "FACTORD_SUITE_POSTGRES": os.environ.get("FACTORD_SUITE_POSTGRES") and server.url() or ""}
         return subprocess.run(sys.argv[1:], env=environment).returncode
     finally:
         server.discard()

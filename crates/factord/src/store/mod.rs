@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod contract;
 mod deciding;
+mod location;
 pub mod memory;
 pub mod postgres;
 pub mod sqlite;
@@ -25,6 +26,7 @@ use crate::mfa::decision::{self, Decide, Draft, Reads};
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Finished, Profile, User};
+pub use location::Location;
 
 /// A store's answer, to be awaited.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;

@@ -16,7 +16,7 @@ use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 /// How a database is reached. Does not print its password.
-#[derive(Clone)]
+#[derive(Clone, PartialEq)]
 pub struct PostgresSettings {
     pub(super) config: Config,
     shown: String,
