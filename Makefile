@@ -1,13 +1,16 @@
-.PHONY: help run test check check-full clean
+.PHONY: help run test test-failover check check-full clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start the zero-configuration server (ARGS='--listen …' are passed on)
 	cargo run --locked --quiet --package factord -- dev $(ARGS)
 
 test: ## everything quick: Rust tests, then the suites against the built server
 	scripts/test.sh
+
+test-failover: ## the cluster tests with their full counts: many nodes, lost servers, broken disks
+	scripts/failover.sh
 
 check: ## format, lints, documentation, and what comes in as a dependency
 	cargo fmt --check

@@ -34,7 +34,7 @@ use crate::mfa::Core;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
-pub use open::OpenError;
+pub use open::{OpenError, schema};
 use readers::Readers;
 use writer::{Signals, Surroundings, Work, Writer, Writing};
 

@@ -97,6 +97,22 @@ pub(super) fn writer(
     }
 }
 
+/// The schema of the file in `folder` (0 if there is none) and the newest that is known here. Changes nothing.
+///
+/// # Errors
+/// [`OpenError::Sqlite`] if the file cannot be read.
+pub fn schema(folder: &Path) -> Result<(i64, i64), OpenError> {
+    let path = folder.join(super::FILE);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if !path.exists() {
+        return Ok((0, known));
+    }
+    let found = reader(&path)
+        .and_then(|conn| conn.query_row("PRAGMA user_version", (), |row| row.get(0)))
+        .map_err(|source| OpenError::Sqlite { path, source })?;
+    Ok((found, known))
+}
+
 /// Opens a connection that only reads.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
