@@ -23,7 +23,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
@@ -60,6 +60,7 @@ struct Inner {
     stripes: Stripes,
     signals: Signals,
     channels: Channels,
+    moving: Mutex<()>,
 }
 
 impl PostgresStore {
@@ -86,6 +87,7 @@ impl PostgresStore {
             stripes: Stripes::default(),
             signals: Signals::default(),
             channels: Channels::of(identity.schema),
+            moving: Mutex::default(),
         });
         inner
             .db
