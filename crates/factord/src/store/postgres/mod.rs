@@ -28,8 +28,8 @@ use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::{
-    Answer, Duty, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoredMessage,
-    UserFilter, UserPage,
+    Answer, Duty, EventFilter, Job, Loaded, OutboxFilter, RequestCount, Sending, Store,
+    StoredMessage, UserFilter, UserPage,
 };
 use crate::audit::StoredEvent;
 use crate::auth::{Credential, TokenPair};
@@ -225,6 +225,10 @@ impl Store for PostgresStore {
 
     fn outbox_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.signals.outbox)
+    }
+
+    fn count_requests(&self, counts: Vec<RequestCount>) -> Answer<'_, Option<Vec<RequestCount>>> {
+        Box::pin(async move { self.inner.count_requests(&counts).await.map(Some) })
     }
 
     fn duty(&self) -> Pin<Box<dyn Future<Output = Duty> + Send + '_>> {
