@@ -9,12 +9,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -46,18 +48,25 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// Where people reach the service.
+    pub public_url: Url,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
+impl Policy {
+    /// The defaults, for a service that people reach at `public_url`.
+    pub fn at(public_url: Url) -> Self {
         Self {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            public_url,
+            magic_link: MagicLinkMode::Off,
             channels: Vec::new(),
             rate_limit: None,
         }
@@ -134,9 +143,13 @@ impl Node {
         let core = Arc::new(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
-            catalogue: Catalogue::standard().sending_by(&policy.channels),
+            catalogue: Catalogue::standard()
+                .sending_by(&policy.channels)
+                .with_magic_link(policy.magic_link),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            public_url: policy.public_url,
+            magic_link: policy.magic_link,
         });
         let (store, clock, lock) = match location {
             Location::Directory(directory) => embedded(directory, mode, &core)?,

@@ -12,6 +12,7 @@ use super::values::{
     DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
 };
 use super::{Limits, Problem};
+use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -26,6 +27,7 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Vec<Proxy>,
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
+    pub(super) magic_link: MagicLinkMode,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
     pub(super) database: DatabaseTable,
     pub(super) tls: TlsSettings,
@@ -101,6 +103,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
+            magic_link: MagicLinkMode::Bound,
             rate_limit: None,
             database: DatabaseTable::default(),
             tls: TlsSettings::default(),

@@ -92,6 +92,7 @@ pub(super) fn writer(
         }),
         Ok(true) => {
             empty_log(&conn).map_err(sqlite)?;
+            conn.execute_batch(SYNCED_BY_US).map_err(sqlite)?;
             Ok(conn)
         }
     }
@@ -226,7 +227,7 @@ fn key_fits(conn: &Connection, keys: &Keys, rng: &mut dyn CryptoRng) -> rusqlite
 /// The schema, one step a file; a step that was released never changes.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_initial.sql")];
 
-/// A commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
+/// Until the store is open a commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
 /// in the cache already, and so it costs little. Older versions stay in the log until the next idle clean-up, or until
 /// it is written over after 64 MiB; a shorter one would stop the writer more often to copy it into the file.
 const WRITER_SETTINGS: &str = "
@@ -238,6 +239,10 @@ const WRITER_SETTINGS: &str = "
     PRAGMA wal_autocheckpoint = 16000;
     PRAGMA journal_size_limit = 67108864;
 ";
+
+/// From then on commits leave the syncing to the [syncer](super::syncer). SQLite goes on to sync the log before a
+/// checkpoint copies from it, and the head of a log that begins anew.
+const SYNCED_BY_US: &str = "PRAGMA synchronous = NORMAL";
 
 const READER_SETTINGS: &str = "
     PRAGMA query_only = ON;
