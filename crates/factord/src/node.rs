@@ -154,7 +154,7 @@ impl Node {
         let (store, clock, lock) = match location {
             Location::Directory(directory) => embedded(directory, mode, &core)?,
             Location::Postgres(settings) => {
-                let store = PostgresStore::open(settings.clone(), Arc::clone(&core)).await?;
+                let store = PostgresStore::open((**settings).clone(), Arc::clone(&core)).await?;
                 let clock = store.clock();
                 (Arc::new(store) as Arc<dyn Store>, clock, None)
             }
