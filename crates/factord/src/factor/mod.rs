@@ -108,6 +108,8 @@ pub type Work = Box<dyn FnOnce() -> Data + Send>;
 /// The unchanging facts of a factor.
 #[derive(Debug)]
 pub struct Description {
+    /// The name in the configuration, snake_case: it never changes, or files that name it go wrong.
+    pub key: &'static str,
     /// The name in the catalogue, for example `OneLogin SMS`.
     pub name: &'static str,
     /// The wire's `auth_factor_name`.
