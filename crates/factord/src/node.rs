@@ -15,6 +15,8 @@ use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::service::access::Access;
@@ -44,6 +46,8 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Requests that one credential may make in an hour.
@@ -56,6 +60,7 @@ impl Default for Policy {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            policies: Policies::default(),
             channels: Vec::new(),
             rate_limit: None,
         }
@@ -72,6 +77,8 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// The store beneath both.
     pub store: Arc<dyn Store>,
+    /// What every decision knows.
+    cores: Cores,
     /// Held while a server runs, so that there is one at a time.
     _lock: Option<File>,
 }
@@ -129,16 +136,17 @@ impl Node {
         check_mode(directory, mode)?;
         let lock = lock(directory, mode)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let core = Arc::new(Core {
+        let cores = Cores::from(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
             catalogue: Catalogue::standard().sending_by(&policy.channels),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            policies: policy.policies,
         });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
             directory,
-            Arc::clone(&core),
+            cores.clone(),
             Arc::clone(&clock),
         )?);
         claim(&*store, directory, mode).await?;
@@ -154,10 +162,11 @@ impl Node {
             RateLimiter::new(policy.rate_limit),
         ));
         Ok(Self {
-            service: Service::new(core, Arc::clone(&store)),
+            service: Service::new(cores.clone(), Arc::clone(&store)),
             access,
             clock,
             store,
+            cores,
             _lock: lock,
         })
     }

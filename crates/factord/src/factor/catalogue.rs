@@ -10,10 +10,12 @@ use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
 /// The factors that this installation knows, in the order they are listed.
+#[derive(Clone)]
 pub struct Catalogue {
     entries: Vec<Entry>,
 }
 
+#[derive(Clone)]
 struct Entry {
     id: i64,
     /// `None` while the factor is disabled: the id is taken, and nothing can be enrolled under it.

@@ -19,6 +19,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::policy::Policy;
 use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// A kind of device that can be enrolled and challenged.
@@ -163,6 +164,13 @@ pub struct Ceremony<'a> {
     pub custom_message: Option<&'a str>,
     /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
     pub evidence: Option<&'a Data>,
+}
+
+impl Ceremony<'_> {
+    /// What holds for the user.
+    pub fn policy(&self) -> &Policy {
+        self.core.policy(self.profile)
+    }
 }
 
 /// What starting an enrolment or a challenge gives.

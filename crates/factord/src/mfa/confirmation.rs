@@ -8,7 +8,7 @@ use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
-use super::registration::find;
+use super::registration::{find, may_enrol};
 use super::user::{Ending, Finished, Registration, Status, User};
 use super::verification::ended_reason;
 use crate::audit::{Action, Reason};
@@ -63,7 +63,7 @@ impl ConfirmRegistration {
         registration: &Registration,
     ) -> Result<Registration, Refusal> {
         let factor = draft.core.catalogue.factor(registration.factor_id);
-        let factor = factor.ok_or(Refusal::Disabled)?;
+        let factor = factor.ok_or(Refusal::FactorDisabled)?;
         let Description {
             codes,
             confirmed_without_code,
@@ -77,6 +77,15 @@ impl ConfirmRegistration {
         }
         if codes == Codes::None {
             return Err(Refusal::NotByCode);
+        }
+        let may = may_enrol(
+            draft.core,
+            draft.user,
+            registration.factor_id,
+            factor.description(),
+        );
+        if registration.status == Status::Pending && !may {
+            return Err(Refusal::FactorDisabled);
         }
         if matches!(codes, Codes::Digits(_)) {
             draft.user.mfa.throttle.delay(draft.now).pass()?;

@@ -5,11 +5,13 @@ pub mod code;
 pub mod comparison;
 pub mod completion;
 pub mod confirmation;
+pub mod cores;
 pub mod data;
 pub mod decision;
 pub mod device;
 pub mod history;
 pub mod ids;
+pub mod policy;
 pub mod profile;
 pub mod redirect;
 pub mod refusal;
@@ -24,14 +26,16 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
 use rules::Rules;
+use user::Profile;
 
 #[cfg(test)]
 mod tests;
 
 /// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Core {
     /// The numbers of the rules.
     pub rules: Rules,
@@ -43,4 +47,13 @@ pub struct Core {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+}
+
+impl Core {
+    /// What holds for a user.
+    pub fn policy(&self, profile: &Profile) -> &Policy {
+        self.policies.of(profile)
+    }
 }

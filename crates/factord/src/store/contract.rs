@@ -20,6 +20,7 @@ use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::mfa::data::Data;
 use crate::mfa::ids::DeviceNumber;
+use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -830,6 +831,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        policies: Policies::default(),
     })
 }
 

@@ -28,6 +28,7 @@ use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
 use crate::mfa::Core;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::net::Observe;
@@ -67,6 +68,7 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
         });
         let shared: Arc<dyn Clock> = clock.clone();
         let memory = MemoryStore::new(Arc::clone(&core), Arc::clone(&shared));

@@ -23,6 +23,7 @@ use super::confirmation::ConfirmRegistration;
 use super::decision::{self, Decide, Draft, Effects, Reads};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
+use super::policy::Policies;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
@@ -75,6 +76,7 @@ impl World {
                 catalogue: Catalogue::standard(),
                 service_name: "Example & Co".to_owned(),
                 redirects: RedirectPolicy::Loopback,
+                policies: Policies::default(),
             },
             now,
             rng,

@@ -387,7 +387,7 @@ impl Scene {
         let surroundings = Surroundings {
             commit: Box::new(commit),
             fatal: Box::new(move |reason| heard.lock().unwrap().push(reason.to_owned())),
-            ..Surroundings::of(core(1), Arc::new(ManualClock::at(START)))
+            ..Surroundings::of(core(1).into(), Arc::new(ManualClock::at(START)))
         };
         Self {
             store: Arc::new(SqliteStore::open_in(folder.path(), surroundings).unwrap()),

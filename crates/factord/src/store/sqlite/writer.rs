@@ -14,6 +14,7 @@ use super::error::changed_nothing;
 use super::open;
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::store::StoreError;
 
 /// Something to be written. It runs inside a transaction, perhaps more than once, and hears how it ended after the
@@ -73,7 +74,8 @@ impl Signals {
 
 /// What the writer needs of its surroundings.
 pub(super) struct Surroundings {
-    pub core: Arc<Core>,
+    /// What every decision knows; all of one transaction know the same.
+    pub cores: Cores,
     pub clock: Arc<dyn Clock>,
     pub rng: Box<dyn CryptoRng + Send>,
     pub signals: Signals,
@@ -236,11 +238,12 @@ impl Loop {
 
     fn run(&mut self, group: &mut [Box<dyn Work>], tell: &mut Tell) -> Result<(), StoreError> {
         let Surroundings {
-            core, clock, rng, ..
+            cores, clock, rng, ..
         } = &mut self.surroundings;
+        let core = cores.current();
         let mut writing = Writing {
             conn: &self.conn,
-            core,
+            core: &core,
             now: clock.now(),
             rng: &mut **rng,
             tell,
