@@ -67,6 +67,19 @@ impl Default for Policy {
     }
 }
 
+/// What a running node can be told to decide by from now on.
+#[derive(Debug)]
+pub struct Change {
+    /// The numbers of the rules.
+    pub rules: Rules,
+    /// What messages and authenticator apps call the service.
+    pub service_name: String,
+    /// Where a `redirect_to` may point.
+    pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+}
+
 /// A data directory that is open.
 pub struct Node {
     /// The operations on users and their factors.
@@ -169,6 +182,24 @@ impl Node {
             cores,
             _lock: lock,
         })
+    }
+
+    /// Takes over a change: what is being decided ends as it began, and whatever is decided later knows it.
+    pub fn change(&self, change: Change) {
+        let Change {
+            rules,
+            service_name,
+            redirects,
+            policies,
+        } = change;
+        let core = Core::clone(&self.cores.current());
+        self.cores.replace(Core {
+            rules,
+            service_name,
+            redirects,
+            policies,
+            ..core
+        });
     }
 
     /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`.

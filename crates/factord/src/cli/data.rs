@@ -31,6 +31,16 @@ pub struct Data {
 }
 
 impl Data {
+    /// The data of a configuration, with what of it is said in its place.
+    pub fn of(config: PathBuf, directory: Option<PathBuf>, key: Option<PathBuf>) -> Self {
+        Self {
+            config: Some(config),
+            directory,
+            key,
+            output: Output::default(),
+        }
+    }
+
     /// Opens the data, also while a server runs on it.
     pub async fn open(&self) -> anyhow::Result<Node> {
         let storage = self.storage()?;

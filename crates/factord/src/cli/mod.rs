@@ -6,6 +6,8 @@ mod data;
 mod dev;
 mod key;
 mod output;
+mod policy;
+mod reload;
 mod serve;
 mod shutdown;
 mod user;
@@ -38,6 +40,9 @@ enum Command {
     /// Create, list and revoke the credentials of API clients
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Look at what which users may enrol and use
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -57,6 +62,7 @@ pub fn run() -> ExitCode {
             Command::Key(key) => key.run(),
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
+            Command::Policy(policy) => policy.run().await,
             Command::Audit(audit) => audit.run().await,
         }
     });

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::delivery::DeliveryTable;
 use super::layers::Source;
+use super::policy::PolicyTable;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
 use super::{Limits, Problem};
 use crate::mfa::rules::Rules;
@@ -29,6 +30,7 @@ pub(super) struct Settings {
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
+    pub(super) policy: PolicyTable,
     pub(super) delivery: DeliveryTable,
 }
 
@@ -85,6 +87,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
+            policy: PolicyTable::default(),
             delivery: DeliveryTable::default(),
         }
     }

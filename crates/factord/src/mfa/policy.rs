@@ -62,6 +62,15 @@ impl Default for Policy {
 }
 
 impl Policies {
+    /// What holds for everybody, until there are groups.
+    pub fn new(attribute: Option<String>, everybody: Policy) -> Self {
+        Self {
+            attribute,
+            everybody,
+            groups: BTreeMap::new(),
+        }
+    }
+
     /// Adds a group. Its name is compared without regard to case and to blanks around it.
     ///
     /// # Errors

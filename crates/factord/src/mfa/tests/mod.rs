@@ -4,6 +4,7 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
+mod policy;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
