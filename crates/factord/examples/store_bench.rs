@@ -64,6 +64,7 @@ async fn measure(
         keys: Keys::derive(&MasterKey::generate(&mut system_rng())),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: url::Url::parse("http://localhost:8080")?,
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
     });

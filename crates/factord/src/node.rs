@@ -4,10 +4,12 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::keys::{Keys, MasterKey};
@@ -22,8 +24,9 @@ use crate::mfa::rules::Rules;
 use crate::service::access::Access;
 use crate::service::rate_limit::RateLimiter;
 use crate::service::{Service, cleaner};
+use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
 /// lets a developer do would be the end of a production's promises.
@@ -48,19 +51,23 @@ pub struct Policy {
     pub redirects: RedirectPolicy,
     /// What which users may enrol, use and ask for.
     pub policies: Policies,
+    /// Where people reach the service.
+    pub public_url: Url,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
+impl Policy {
+    /// The defaults, for a service that people reach at `public_url`.
+    pub fn at(public_url: Url) -> Self {
         Self {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
             policies: Policies::default(),
+            public_url,
             channels: Vec::new(),
             rate_limit: None,
         }
@@ -102,6 +109,9 @@ pub enum NodeError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database server cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -136,19 +146,16 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens the data in `directory`, which is made if it is not there.
+    /// Opens the data at `location`; a directory is made if it is not there.
     ///
     /// # Errors
     /// [`NodeError`] if the data cannot be opened with this key, or belongs to another mode.
     pub async fn open(
-        directory: &Path,
+        location: &Location,
         key: &MasterKey,
         mode: Mode,
         policy: Policy,
     ) -> Result<Self, NodeError> {
-        check_mode(directory, mode)?;
-        let lock = lock(directory, mode)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let cores = Cores::from(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
@@ -156,13 +163,17 @@ impl Node {
             service_name: policy.service_name,
             redirects: policy.redirects,
             policies: policy.policies,
+            public_url: policy.public_url,
         });
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-            directory,
-            cores.clone(),
-            Arc::clone(&clock),
-        )?);
-        claim(&*store, directory, mode).await?;
+        let (store, clock, lock) = match location {
+            Location::Directory(directory) => embedded(directory, mode, &cores)?,
+            Location::Postgres(settings) => {
+                let store = PostgresStore::open(settings.clone(), cores.clone()).await?;
+                let clock = store.clock();
+                (Arc::new(store) as Arc<dyn Store>, clock, None)
+            }
+        };
+        claim(&*store, location, mode).await?;
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
             .await?
@@ -202,20 +213,46 @@ impl Node {
         });
     }
 
-    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`.
+    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
+    /// node's.
     pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
-        let (stop, stopped) = watch::channel(());
-        let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
-        let mut tasks = JoinSet::new();
-        if let Some(sender) = sender {
-            let store = Arc::clone(&self.store);
-            tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let mut duty = tokio::select! {
+                () = &mut shutdown => return,
+                duty = self.store.duty() => duty,
+            };
+            let (stop, stopped) = watch::channel(());
+            let ended =
+                |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
+            let mut tasks = JoinSet::new();
+            if let Some(sender) = &sender {
+                let (store, sender) = (Arc::clone(&self.store), Arc::clone(sender));
+                tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+            }
+            tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
+            let over = tokio::select! {
+                () = &mut shutdown => true,
+                () = duty.lost() => false,
+            };
+            drop(stop);
+            while tasks.join_next().await.is_some() {}
+            if over {
+                return;
+            }
         }
-        tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
-        shutdown.await;
-        drop(stop);
-        while tasks.join_next().await.is_some() {}
     }
+}
+
+type Opened = (Arc<dyn Store>, Arc<dyn Clock>, Option<File>);
+
+/// Opens a directory, and takes it for this process.
+fn embedded(directory: &Path, mode: Mode, cores: &Cores) -> Result<Opened, NodeError> {
+    check_mode(directory, mode)?;
+    let lock = lock(directory, mode)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let store = SqliteStore::open(directory, cores.clone(), Arc::clone(&clock))?;
+    Ok((Arc::new(store), clock, lock))
 }
 
 /// Refuses a directory that was used for the other way of running, before anything is written.
@@ -265,7 +302,7 @@ fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
 }
 
 /// Takes the directory for a mode, or finds that it was taken for the other.
-async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), NodeError> {
+async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(), NodeError> {
     let wanted = match mode {
         Mode::Dev => "dev",
         Mode::Serve | Mode::Administration => "serve",
@@ -274,7 +311,7 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
         None => Ok(store.set_setting(MODE, wanted.to_owned()).await?),
         Some(used) if used == wanted || mode == Mode::Administration => Ok(()),
         Some(used) => Err(NodeError::OtherMode {
-            directory: directory.display().to_string(),
+            directory: location.to_string(),
             used,
             wanted,
         }),

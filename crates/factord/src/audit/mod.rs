@@ -66,6 +66,8 @@ pub enum Action {
     CreateTemporaryToken,
     /// A temporary token was deleted.
     DeleteTemporaryToken,
+    /// Something happened that an operator should look at.
+    RaiseAlarm,
 }
 
 impl Action {
@@ -83,6 +85,7 @@ impl Action {
             Self::GiveUpMessage => "give_up_message",
             Self::CreateTemporaryToken => "create_temporary_token",
             Self::DeleteTemporaryToken => "delete_temporary_token",
+            Self::RaiseAlarm => "raise_alarm",
         }
     }
 }
@@ -123,6 +126,25 @@ pub enum Reason {
     Undeliverable,
     /// A stored record could not be used.
     Fault,
+    /// The person said no.
+    Denied,
+    /// The person hung up.
+    HungUp,
+    /// Nobody took the call.
+    NoAnswer,
+    /// A signature, origin or other proof is not what it must be.
+    Forged,
+    /// The counter of a security key went back: there may be two of it.
+    CounterWentBack,
+    /// So many challenges were denied or left unanswered that somebody may be trying to wear the person down.
+    Fatigue,
+}
+
+impl Reason {
+    /// Whether an operator should look, whatever came of it.
+    pub const fn is_alarm(self) -> bool {
+        matches!(self, Self::CounterWentBack | Self::Fatigue)
+    }
 }
 
 /// `outside_window_by_-3_steps` and the like: one word for each reason.
@@ -145,6 +167,12 @@ impl fmt::Display for Reason {
             Self::TooManyMessages => "too_many_messages",
             Self::Undeliverable => "undeliverable",
             Self::Fault => "fault",
+            Self::Denied => "denied",
+            Self::HungUp => "hung_up",
+            Self::NoAnswer => "no_answer",
+            Self::Forged => "forged",
+            Self::CounterWentBack => "counter_went_back",
+            Self::Fatigue => "fatigue",
         })
     }
 }
@@ -165,7 +193,14 @@ impl Event {
     /// The event as one that may be counted, if nothing was compared and nothing changed.
     pub const fn repeatable(&self) -> Option<Repeatable> {
         match self.refused {
-            None | Some(Reason::Wrong | Reason::OutsideWindow(_)) => None,
+            None
+            | Some(
+                Reason::Wrong
+                | Reason::OutsideWindow(_)
+                | Reason::Forged
+                | Reason::CounterWentBack
+                | Reason::Fatigue,
+            ) => None,
             Some(reason) => Some(Repeatable {
                 device: self.device,
                 action: self.action,

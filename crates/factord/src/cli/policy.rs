@@ -35,8 +35,16 @@ pub struct Check {
     #[arg(long)]
     user: Option<String>,
     /// The data directory that the user is in [default: as configured]
-    #[arg(long, value_name = "DIR", requires = "user")]
+    #[arg(
+        long,
+        value_name = "DIR",
+        requires = "user",
+        conflicts_with = "database"
+    )]
     data: Option<PathBuf>,
+    /// The database that the user is in [default: as configured, else the data directory]
+    #[arg(long, value_name = "URL", requires = "user")]
+    database: Option<PathBuf>,
     /// The file with the sealing key [default: as configured, else the data directory's own]
     #[arg(long, value_name = "FILE", requires = "user")]
     key: Option<PathBuf>,
@@ -80,8 +88,14 @@ impl Check {
         policies: &'a Policies,
         user: &str,
     ) -> anyhow::Result<Option<&'a Group>> {
-        let (file, data, key) = (self.file.clone(), self.data.clone(), self.key.clone());
-        let node = Data::of(file, data, key).open().await?;
+        let data = Data {
+            config: Some(self.file.clone()),
+            directory: self.data.clone(),
+            database: self.database.clone(),
+            key: self.key.clone(),
+            output: self.output,
+        };
+        let node = data.open().await?;
         let id = find_user(&node, user).await?;
         let user = node.service.user(id).await?;
         Ok(policies.group_of(&user.profile))
@@ -110,6 +124,7 @@ struct Shown {
     group: Option<String>,
     offered: Vec<Offered>,
     disabled: Vec<&'static str>,
+    magic_link: &'static str,
     default_expires_in: i64,
     max_expires_in: i64,
     max_token_expires_in: i64,
@@ -128,6 +143,7 @@ struct Offered {
 impl Shown {
     fn of(policies: &Policies, group: Option<&Group>, catalogue: &Catalogue) -> Self {
         let policy: &Effective = group.map_or(&policies.everybody, |group| &group.policy);
+        let known = Catalogue::standard();
         let offered = catalogue.offered().filter(|(_, it)| policy.offers(it));
         Self {
             group: group.map(|group| group.name.clone()),
@@ -138,7 +154,12 @@ impl Shown {
                     devices: policy.devices(factor),
                 })
                 .collect(),
-            disabled: policy.disabled.iter().copied().collect(),
+            disabled: known
+                .offered()
+                .map(|(_, factor)| factor.key)
+                .filter(|key| policy.disables_key(key))
+                .collect(),
+            magic_link: policy.magic_link.as_str(),
             default_expires_in: policy.default_expires_in,
             max_expires_in: policy.max_expires_in,
             max_token_expires_in: policy.max_token_expires_in,
@@ -162,6 +183,7 @@ impl Shown {
             group,
             list(&offered),
             list(&disabled),
+            self.magic_link.to_owned(),
             format!(
                 "{}, at most {}",
                 self.default_expires_in, self.max_expires_in
@@ -180,4 +202,11 @@ impl Offered {
     }
 }
 
-const HEADINGS: &[&str] = &["GROUP", "OFFERED", "DISABLED", "EXPIRES IN", "TOKENS"];
+const HEADINGS: &[&str] = &[
+    "GROUP",
+    "OFFERED",
+    "DISABLED",
+    "MAGIC LINK",
+    "EXPIRES IN",
+    "TOKENS",
+];

@@ -11,6 +11,7 @@ use super::{Problem, known};
 use crate::delivery::message::Channel;
 use crate::factor::Description;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::{self, MagicLinkMode};
 use crate::mfa::policy::{Group, Policies, Policy};
 
 /// What holds for everybody, and for whoever is in no group.
@@ -20,6 +21,7 @@ pub(super) struct PolicyTable {
     attribute: Option<AttributeName>,
     factors: Option<Factors>,
     disabled: Factors,
+    magic_link: MagicLinkMode,
     default_expires_in: ExpiresIn,
     max_expires_in: ExpiresIn,
     max_token_expires_in: TokenExpiresIn,
@@ -33,6 +35,7 @@ pub(super) struct PolicyTable {
 pub(super) struct GroupTable {
     factors: Option<Factors>,
     disabled: Option<Factors>,
+    magic_link: Option<MagicLinkMode>,
     default_expires_in: Option<ExpiresIn>,
     max_expires_in: Option<ExpiresIn>,
     max_token_expires_in: Option<TokenExpiresIn>,
@@ -49,6 +52,7 @@ impl Default for PolicyTable {
             attribute: None,
             factors: None,
             disabled: Factors::default(),
+            magic_link: MagicLinkMode::Bound,
             default_expires_in: Within(120),
             max_expires_in: Within(900),
             max_token_expires_in: Within(259_200),
@@ -65,6 +69,7 @@ impl PolicyTable {
         let everybody = Policy {
             offered: self.factors.as_ref().map(|factors| factors.0.clone()),
             disabled: self.disabled.0.clone(),
+            magic_link: self.magic_link,
             devices: counts(&self.devices),
             default_expires_in: self.default_expires_in.number().into(),
             max_expires_in: self.max_expires_in.number().into(),
@@ -134,6 +139,7 @@ impl GroupTable {
         let policy = Policy {
             offered: offered.or_else(|| everybody.offered.clone()),
             disabled: disabled.unwrap_or_else(|| everybody.disabled.clone()),
+            magic_link: self.magic_link.unwrap_or(everybody.magic_link),
             devices,
             default_expires_in: seconds(
                 self.default_expires_in.map(Within::number),
@@ -236,10 +242,20 @@ impl Problems {
         disables: bool,
         policy: &Policy,
     ) {
-        let named = named.into_iter().flat_map(|factors| &factors.0);
+        let named = named
+            .into_iter()
+            .flat_map(|factors| factors.0.iter().copied());
+        let named = named.collect::<BTreeSet<_>>();
+        if named.contains(magic_link::KEY) && policy.magic_link == MagicLinkMode::Off {
+            let message = format!(
+                "it names {}, which magic_link = \"off\" disables",
+                magic_link::KEY
+            );
+            return self.add(&format!("{table}.factors"), message);
+        }
         let both: Vec<_> = named
-            .filter(|key| policy.disabled.contains(*key))
-            .copied()
+            .into_iter()
+            .filter(|key| policy.disabled.contains(key))
             .collect();
         if both.is_empty() {
             return;

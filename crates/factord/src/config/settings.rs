@@ -9,7 +9,9 @@ use serde::Deserialize;
 use super::delivery::DeliveryTable;
 use super::layers::Source;
 use super::policy::PolicyTable;
-use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
+use super::values::{
+    DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
+};
 use super::{Limits, Problem};
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
@@ -26,12 +28,31 @@ pub(super) struct Settings {
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
+    pub(super) database: DatabaseTable,
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
     pub(super) policy: PolicyTable,
     pub(super) delivery: DeliveryTable,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DatabaseTable {
+    pub(super) url: Option<DatabaseUrl>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) connections: Within<1, 1000>,
+}
+
+impl Default for DatabaseTable {
+    fn default() -> Self {
+        Self {
+            url: None,
+            password_file: None,
+            connections: Within(16),
+        }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -83,6 +104,7 @@ impl Default for Settings {
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
             rate_limit: None,
+            database: DatabaseTable::default(),
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),

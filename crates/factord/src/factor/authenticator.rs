@@ -14,6 +14,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// The factor.
@@ -31,6 +32,7 @@ impl Factor for Authenticator {
             confirmed_without_code: false,
             replaces_older: false,
             devices: 1,
+            open_verifications: None,
         }
     }
 
@@ -52,8 +54,8 @@ impl Factor for Authenticator {
         );
         Ok(Issued {
             data: Data::of(&record),
-            message: None,
             shown,
+            ..Issued::default()
         })
     }
 
@@ -83,7 +85,7 @@ impl Factor for Authenticator {
         }
     }
 
-    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(Issued::default())
     }
 

@@ -14,6 +14,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::UserId;
+use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// Digits of a code that is sent (NIST SP 800-63B-4 §3.1.3.2: at least six).
@@ -52,7 +53,7 @@ impl Factor for DeliveredCode {
         }
     }
 
-    fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+    fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(self.issue(ceremony))
     }
 
@@ -85,7 +86,7 @@ impl DeliveredCode {
         Issued {
             data: Data::of(&record),
             message: Some(message),
-            shown: Shown::default(),
+            ..Issued::default()
         }
     }
 }

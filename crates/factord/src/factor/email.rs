@@ -16,6 +16,7 @@ pub static EMAIL: DeliveredCode = DeliveredCode {
         confirmed_without_code: false,
         replaces_older: false,
         devices: 1,
+        open_verifications: Some(1),
     },
     write,
 };

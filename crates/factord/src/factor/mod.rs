@@ -5,6 +5,7 @@ pub mod authenticator;
 pub mod catalogue;
 mod delivered_code;
 pub mod email;
+pub mod magic_link;
 pub mod recovery_codes;
 pub mod sms;
 
@@ -14,13 +15,15 @@ use uuid::Uuid;
 
 use crate::audit::Reason;
 use crate::clock::Timestamp;
+use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::{Channel, Message};
 use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
 use crate::mfa::policy::Policy;
-use crate::mfa::user::{Device, Profile, Registration, Verification};
+use crate::mfa::refusal::Refusal;
+use crate::mfa::user::{Device, Ending, Profile, Registration, Verification};
 
 /// A kind of device that can be enrolled and challenged.
 ///
@@ -75,8 +78,8 @@ pub trait Factor: Send + Sync {
     /// Challenges a device.
     ///
     /// # Errors
-    /// [`Fault`] if something stored cannot be used.
-    fn challenge(&self, ceremony: &mut Ceremony<'_>, device: &Device) -> Result<Issued, Fault>;
+    /// A [`Refusal`] if the device cannot be challenged now; a fault if something stored cannot be used.
+    fn challenge(&self, ceremony: &mut Ceremony<'_>, device: &Device) -> Result<Issued, Refusal>;
 
     /// What must be computed before `code` can be checked, since it is too slow for a store's transaction. The result
     /// comes as [`Ceremony::evidence`]; by then the device may have changed. Asked for long codes alone.
@@ -96,6 +99,20 @@ pub trait Factor: Send + Sync {
         pending: Option<&Verification>,
         code: &Code,
     ) -> Result<Verdict, Fault>;
+
+    /// What follows from an answer that is no code: digits typed on a phone, the press of a button on a page, the word of
+    /// an app, a credential. `answer` has the factor's own form. Without a code's throttle, unless its codes are guessable.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn answer(
+        &self,
+        _ceremony: &mut Ceremony<'_>,
+        _pending: Pending<'_>,
+        _answer: &Data,
+    ) -> Result<Step, Fault> {
+        Ok(Step::Wrong(Reason::Invalid))
+    }
 
     /// What an administrator may want to know of a device.
     fn detail(&self, _device: &Device) -> Option<String> {
@@ -127,6 +144,9 @@ pub struct Description {
     pub replaces_older: bool,
     /// How many devices of it a user may have.
     pub devices: usize,
+    /// How many verifications of one device may be open: a newer one ends the oldest of too many. `None` is what the
+    /// rules say of factors to which nothing is sent.
+    pub open_verifications: Option<usize>,
 }
 
 /// What a factor is confirmed with.
@@ -136,8 +156,19 @@ pub enum Codes {
     Digits(usize),
     /// A code too long to be guessed.
     Long,
+    /// This many decimal digits that count only where the person types them, not from the caller, who polls.
+    Typed(usize),
+    /// No code but the wire's `credential`.
+    Credential,
     /// No code: it is confirmed elsewhere, and the caller polls.
     None,
+}
+
+impl Codes {
+    /// Whether they are few enough to be guessed, so that the throttle holds them back.
+    pub const fn are_guessable(self) -> bool {
+        matches!(self, Self::Digits(_) | Self::Typed(_))
+    }
 }
 
 /// What a factor gets for one step of an enrolment or a verification.
@@ -156,12 +187,20 @@ pub struct Ceremony<'a> {
     pub id: Uuid,
     /// The number that the device has or will have.
     pub device: DeviceNumber,
+    /// The user's confirmed devices.
+    pub devices: &'a [Device],
     /// Where messages go.
     pub destination: Option<&'a str>,
     /// When the registration or verification ends.
     pub expires_at: Timestamp,
     /// The text that the caller wants the code sent with.
     pub custom_message: Option<&'a str>,
+    /// Where the caller wants the browser back.
+    pub redirect_to: Option<&'a str>,
+    /// What the caller calls the device or the challenge.
+    pub display_name: Option<&'a str>,
+    /// Whether the caller can show a number for the person to match.
+    pub number_matching: bool,
     /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
     pub evidence: Option<&'a Data>,
 }
@@ -182,6 +221,14 @@ pub struct Issued {
     pub message: Option<Message>,
     /// What the caller sees.
     pub shown: Shown,
+    /// The tokens of single-use links that lead to it, hashed.
+    pub links: Vec<TokenHash>,
+    /// Whether a hosted page has a part in a verification: it is found by its id, and finished by the page's `otp`.
+    pub on_page: bool,
+    /// The record that the challenged device goes on with, if it changes.
+    pub device: Option<Data>,
+    /// What an operator is to be alarmed by.
+    pub alarm: Option<Reason>,
 }
 
 /// The wire's `factor_data`: what a caller may see.
@@ -193,6 +240,12 @@ pub struct Shown {
     pub totp_url: Option<SecretString>,
     /// Codes for the person to keep.
     pub recovery_codes: Option<Vec<SecretString>>,
+    /// The options of a WebAuthn ceremony, in their JSON form.
+    pub public_key: Option<Data>,
+    /// The hosted page on which the person goes on.
+    pub url: Option<SecretString>,
+    /// The number that the person must choose in the app.
+    pub number: Option<String>,
 }
 
 /// What a factor says of a code.
@@ -202,4 +255,47 @@ pub enum Verdict {
     Accepted(Data),
     /// It is not right, for this reason.
     Wrong(Reason),
+}
+
+/// What an answer that is no code is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Pending<'a> {
+    /// An enrolment.
+    Registration(&'a Registration),
+    /// A challenge to a device.
+    Verification(&'a Device, &'a Verification),
+}
+
+impl<'a> Pending<'a> {
+    /// The factor's own record of it.
+    pub const fn data(self) -> &'a Data {
+        match self {
+            Self::Registration(registration) => &registration.data,
+            Self::Verification(_, verification) => &verification.data,
+        }
+    }
+
+    /// The wrong answers so far.
+    pub const fn guesses(self) -> u32 {
+        match self {
+            Self::Registration(registration) => registration.guesses,
+            Self::Verification(_, verification) => verification.guesses,
+        }
+    }
+}
+
+/// What follows from an answer that is no code.
+#[derive(Debug)]
+pub enum Step {
+    /// It is right; the device starts or goes on with this record.
+    Accepted(Data),
+    /// It is right, but a verification is finished only by whoever began it: the page gives the browser a one-time `otp`
+    /// for the caller. The device goes on with this record, and the factor's record of the verification is erased.
+    AcceptedOnPage(Data),
+    /// Nothing is decided yet: the enrolment or the challenge goes on with this record.
+    Continue(Data),
+    /// It is not right, for this reason, and is counted.
+    Wrong(Reason),
+    /// It ends here, for these reasons; the device goes on with this record if it changes.
+    Rejected(Ending, Reason, Option<Data>),
 }

@@ -16,6 +16,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// The factor.
@@ -33,6 +34,7 @@ impl Factor for RecoveryCodes {
             confirmed_without_code: true,
             replaces_older: true,
             devices: 1,
+            open_verifications: None,
         }
     }
 
@@ -45,8 +47,8 @@ impl Factor for RecoveryCodes {
             .seal(ceremony.rng, place, codes.join().as_bytes());
         Ok(Issued {
             data: Data::of(&Pending { codes: sealed }),
-            message: None,
             shown: codes.shown(),
+            ..Issued::default()
         })
     }
 
@@ -97,7 +99,7 @@ impl Factor for RecoveryCodes {
         ))
     }
 
-    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(Issued::default())
     }
 

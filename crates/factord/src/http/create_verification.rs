@@ -58,6 +58,7 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
         display_name: asked.display_name,
         redirect_to: asked.redirect_to,
         custom_message: asked.custom_message,
+        number_matching: asked.number_matching.unwrap_or(false),
     };
     match (device, asked.otp) {
         (device, Some(otp)) => verify(&app, user, device, options, &otp).await,
@@ -79,6 +80,7 @@ async fn challenge(
         verification,
         device_name,
         factor,
+        shown,
     } = app.service.decide(user, command).await?;
     let created = DeviceVerification {
         id: verification.id.into(),
@@ -91,7 +93,7 @@ async fn challenge(
         expires_at: wire::time(verification.expires_at),
         display_name: verification.display_name,
         redirect_to: verification.redirect_to,
-        factor_data: None,
+        factor_data: wire::factor_data(shown),
     };
     Ok((StatusCode::CREATED, axum::Json(created)).into_response())
 }

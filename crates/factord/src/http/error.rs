@@ -244,6 +244,7 @@ impl From<Refusal> for Error {
             Refusal::NotActive => Self::NotActive,
             Refusal::Invalid(names) => Self::Invalid(names),
             Refusal::NoCode => Self::bad_request(OTP_REQUIRED),
+            Refusal::NoCredential => Self::bad_request("credential is required"),
             Refusal::NotByCode => Self::NotByCode,
             Refusal::Delayed(seconds) => Self::Delayed(seconds),
             Refusal::Disabled => Self::Disabled,

@@ -7,6 +7,7 @@ use super::code::Code;
 use super::comparison::{Candidate, Comparison, Evidence};
 use super::decision::{Decide, Draft, Reads};
 use super::ids::{DeviceId, DeviceNumber};
+use super::page;
 use super::refusal::Refusal;
 use super::temporary_token;
 use super::throttle::Gate;
@@ -61,8 +62,14 @@ impl CompleteVerification {
         let (core, now) = (draft.core, draft.now);
         let factor = core.catalogue.factor(verification.factor_id);
         let description = factor.ok_or(Refusal::FactorDisabled)?.description();
-        if self.code.is_none() && description.codes != Codes::None {
-            return Err(Refusal::NoCode);
+        let codes = description.codes;
+        if self.code.is_none() {
+            match codes {
+                Codes::Digits(_) | Codes::Long => return Err(Refusal::NoCode),
+                _ if verification.on_page => return Err(Refusal::NoCode),
+                Codes::Credential => return Err(Refusal::NoCredential),
+                Codes::Typed(_) | Codes::None => {}
+            }
         }
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
@@ -87,6 +94,15 @@ impl CompleteVerification {
         let Some(device) = device else {
             return Err(Refusal::NotFound);
         };
+        if page::accepts(draft, verification, code) {
+            let candidate = Candidate {
+                verification: Some(verification.clone()),
+                device,
+            };
+            let data = candidate.device.data.clone();
+            candidate.accept(draft, data, None);
+            return Ok(());
+        }
         Comparison {
             candidates: vec![Candidate {
                 device,

@@ -8,7 +8,7 @@ use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
-use super::registration::{find, may_enrol};
+use super::registration::{find, still_offered};
 use super::user::{Ending, Finished, Registration, Status, User};
 use super::verification::ended_reason;
 use crate::audit::{Action, Reason};
@@ -69,25 +69,23 @@ impl ConfirmRegistration {
             confirmed_without_code,
             ..
         } = *factor.description();
-        if self.code.is_none() && codes != Codes::None && !confirmed_without_code {
-            return Err(Refusal::NoCode);
+        match codes {
+            Codes::Digits(_) | Codes::Long if self.code.is_none() && !confirmed_without_code => {
+                return Err(Refusal::NoCode);
+            }
+            Codes::Credential => return Err(Refusal::NoCredential),
+            _ => {}
         }
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
         }
-        if codes == Codes::None {
+        if matches!(codes, Codes::Typed(_) | Codes::None) {
             return Err(Refusal::NotByCode);
         }
-        let may = may_enrol(
-            draft.core,
-            draft.user,
-            registration.factor_id,
-            factor.description(),
-        );
-        if registration.status == Status::Pending && !may {
-            return Err(Refusal::FactorDisabled);
+        if registration.status == Status::Pending {
+            still_offered(draft.core, draft.user, registration)?;
         }
-        if matches!(codes, Codes::Digits(_)) {
+        if codes.are_guessable() {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
         if registration.status != Status::Pending {
@@ -95,17 +93,12 @@ impl ConfirmRegistration {
         }
         let verdict = factor.confirm(
             &mut Ceremony {
-                core: draft.core,
-                now: draft.now,
-                rng: &mut *draft.rng,
-                user: draft.user.id,
-                profile: &draft.user.profile,
-                id: registration.id,
-                device: registration.device,
-                destination: registration.destination.as_deref(),
-                expires_at: registration.expires_at,
-                custom_message: None,
                 evidence: self.evidence.as_ref(),
+                ..draft.ceremony(
+                    registration.id,
+                    registration.device,
+                    registration.expires_at,
+                )
             },
             registration,
             self.code.as_ref(),
@@ -118,7 +111,7 @@ impl ConfirmRegistration {
 }
 
 /// The registration becomes a device, and the code counts as used.
-fn accept(
+pub(super) fn accept(
     draft: &mut Draft<'_>,
     registration: &Registration,
     data: Data,
@@ -163,9 +156,9 @@ fn replace_older(draft: &mut Draft<'_>, factor_id: i64) {
 }
 
 /// A wrong code counts for the user, if it is a guessable one, and at the fifth ends the registration.
-fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
+pub(super) fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
-    if matches!(codes, Codes::Digits(_)) {
+    if codes.are_guessable() {
         draft.user.mfa.throttle.fail(now, rules);
     }
     for pending in draft

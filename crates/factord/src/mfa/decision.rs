@@ -10,7 +10,9 @@ use super::refusal::Refusal;
 use super::user::{Ending, Finished, Status, User};
 use crate::audit::{Action, Event, Reason, Repeatable};
 use crate::clock::Timestamp;
+use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::Message;
+use crate::factor::Ceremony;
 
 /// A command about one user. It may be decided more than once (a store that finds its commit stale loads and asks
 /// again), so it changes nothing but the draft.
@@ -72,8 +74,26 @@ pub struct Effects {
     pub messages: Vec<Message>,
     /// What ended, to be read for a while.
     pub finished: Vec<Finished>,
+    /// The links by which the user is found until they expire.
+    pub links: Vec<Link>,
     /// Whether the user is deleted: all of it but the audit trail.
     pub delete_user: bool,
+}
+
+/// A link that leads to the user: a single-use link's token, or the id of a verification that has a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// What it is found by.
+    pub token: TokenHash,
+    /// The first moment at which it leads nowhere.
+    pub expires_at: Timestamp,
+}
+
+impl Link {
+    /// What a verification with a hosted page is found by: its id, which is no secret.
+    pub fn of_verification(id: Uuid) -> TokenHash {
+        TokenHash::of(&format!("verification {id}"))
+    }
 }
 
 /// Decides `command`: ends first what has expired, and leaves at least one audit event, whatever the answer.
@@ -118,6 +138,41 @@ impl Draft<'_> {
                 recent.clear();
                 self.effects.events.push(event);
             }
+        }
+    }
+
+    /// Writes an audit event for an operator to look at, if `reason` is one to be alarmed by.
+    pub fn alarm(&mut self, device: DeviceNumber, reason: Option<Reason>) {
+        if let Some(reason) = reason.filter(|reason| reason.is_alarm()) {
+            let device = Some(DeviceId::Device(device));
+            self.record(device, Action::RaiseAlarm, Some(reason));
+        }
+    }
+
+    /// What a factor gets about the registration or verification with this id; what it gets besides is the caller's to
+    /// add.
+    pub fn ceremony(
+        &mut self,
+        id: Uuid,
+        device: DeviceNumber,
+        expires_at: Timestamp,
+    ) -> Ceremony<'_> {
+        Ceremony {
+            core: self.core,
+            now: self.now,
+            rng: &mut *self.rng,
+            user: self.user.id,
+            profile: &self.user.profile,
+            devices: &self.user.mfa.devices,
+            id,
+            device,
+            expires_at,
+            destination: None,
+            custom_message: None,
+            redirect_to: None,
+            display_name: None,
+            number_matching: false,
+            evidence: None,
         }
     }
 
@@ -182,6 +237,7 @@ impl super::user::Verification {
     pub fn finish(&mut self, ending: Option<Ending>) {
         (self.status, self.ending) = ended(ending);
         self.data = super::data::Data::default();
+        self.page_otp = None;
     }
 }
 

@@ -21,7 +21,7 @@ impl Device {
         let normal = match core.catalogue.described(self.factor_id)?.codes {
             Codes::Digits(digits) => code.at_length(digits),
             Codes::Long => code.normal(),
-            Codes::None => return None,
+            Codes::Typed(_) | Codes::Credential | Codes::None => return None,
         };
         let (user, device) = (user.get().to_be_bytes(), self.number.get().to_be_bytes());
         Some(core.keys.code_hash(&[b"last", &user, &device], &normal))

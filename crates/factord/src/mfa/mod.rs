@@ -1,6 +1,7 @@
 //! The core: every rule about factors, as functions of the user's state, a command, the time and a generator. No I/O,
 //! no clock, no globals; whoever stores what is decided here is not its concern.
 
+pub mod answer;
 pub mod code;
 pub mod comparison;
 pub mod completion;
@@ -11,6 +12,7 @@ pub mod decision;
 pub mod device;
 pub mod history;
 pub mod ids;
+pub mod page;
 pub mod policy;
 pub mod profile;
 pub mod redirect;
@@ -29,6 +31,7 @@ use crate::factor::catalogue::Catalogue;
 use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
 use rules::Rules;
+use url::Url;
 use user::Profile;
 
 #[cfg(test)]
@@ -49,11 +52,18 @@ pub struct Core {
     pub redirects: RedirectPolicy,
     /// What which users may enrol, use and ask for.
     pub policies: Policies,
+    /// Where people reach the service: every link begins with it.
+    pub public_url: Url,
 }
 
 impl Core {
     /// What holds for a user.
     pub fn policy(&self, profile: &Profile) -> &Policy {
         self.policies.of(profile)
+    }
+
+    /// The address of a page of the service.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
     }
 }

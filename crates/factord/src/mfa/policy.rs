@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::rules::{DEFAULT_TEMPORARY_TOKEN_SECONDS, MIN_EXPIRES_IN};
 use super::user::Profile;
 use crate::factor::Description;
+use crate::factor::magic_link::{self, MagicLinkMode};
 
 /// The policies of an installation: everybody's, and those of the groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Policy {
     pub offered: Option<BTreeSet<&'static str>>,
     /// The keys of the factors that may neither be enrolled nor used.
     pub disabled: BTreeSet<&'static str>,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
     /// How many devices of a factor a user may have, where it is not as many as the factor itself says.
     pub devices: BTreeMap<&'static str, usize>,
     /// Seconds that a registration or verification stays open if the caller does not say.
@@ -48,11 +51,13 @@ pub struct Policy {
     pub max_token_expires_in: i64,
 }
 
+/// What OneLogin's API does. What holds where a configuration says nothing is said by `config/policy.rs`.
 impl Default for Policy {
     fn default() -> Self {
         Self {
             offered: None,
             disabled: BTreeSet::new(),
+            magic_link: MagicLinkMode::Polled,
             devices: BTreeMap::new(),
             default_expires_in: MIN_EXPIRES_IN,
             max_expires_in: MAX_EXPIRES_IN,
@@ -121,7 +126,13 @@ impl Policy {
 
     /// Whether no device of the factor may be used, even one that was enrolled before.
     pub fn disables(&self, factor: &Description) -> bool {
-        self.disabled.contains(factor.key)
+        self.disables_key(factor.key)
+    }
+
+    /// The same of the factor with this key.
+    pub fn disables_key(&self, key: &str) -> bool {
+        let off = key == magic_link::KEY && self.magic_link == MagicLinkMode::Off;
+        off || self.disabled.contains(key)
     }
 
     /// How many devices of the factor a user may have.

@@ -15,6 +15,8 @@ pub enum Refusal {
     Invalid(Vec<&'static str>),
     /// 400: the factor is confirmed by a code, and none was sent.
     NoCode,
+    /// 400: the factor is confirmed by a credential, and none was sent.
+    NoCredential,
     /// 422: the factor is not confirmed by a code; its state is to be polled.
     NotByCode,
     /// 403 with `Retry-After`: no code is looked at for this many seconds.
@@ -43,7 +45,7 @@ impl Refusal {
             Self::NotFound => Reason::NotOwned,
             Self::NotActive => Reason::UserNotActive,
             Self::Invalid(_) | Self::NotByCode => Reason::Invalid,
-            Self::NoCode => Reason::NoCode,
+            Self::NoCode | Self::NoCredential => Reason::NoCode,
             Self::Delayed(_) => Reason::Throttled,
             Self::Disabled => Reason::Disabled,
             Self::FactorDisabled => Reason::FactorDisabled,

@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::data::{Data, Fault};
-use super::decision::{Decide, Draft, Reads};
+use super::decision::{Decide, Draft, Link, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
 use super::user::{Device, Ending, Finished, Registration, Status, User};
@@ -12,7 +12,7 @@ use super::values::Values;
 use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::delivery::message::Channel;
-use crate::factor::{Ceremony, Description, Factor, Issued, Shown};
+use crate::factor::{Ceremony, Codes, Description, Factor, Issued, Shown};
 
 /// create_factor_registration.
 #[derive(Debug)]
@@ -93,6 +93,10 @@ impl Decide for CreateRegistration {
             registration.data = issued.data;
             draft.user.mfa.registrations.push(registration.clone());
             draft.effects.messages.extend(issued.message);
+            let expires_at = registration.expires_at;
+            let links = issued.links.into_iter();
+            let links = links.map(|token| Link { token, expires_at });
+            draft.effects.links.extend(links);
         }
         draft.record(
             Some(DeviceId::Device(registration.device)),
@@ -124,10 +128,11 @@ impl CreateRegistration {
             return Err(Refusal::invalid("factor_id"));
         };
         let description = factor.description();
-        if let Some(field) = description.channel.map(destination_field) {
+        if let Some(field) = description.channel.and_then(destination_field) {
             values.require(field, destination(description, user).is_some());
         }
-        values.require("verified", !self.verified || description.channel.is_some());
+        let may_be_verified = description.channel.is_some() && description.codes != Codes::None;
+        values.require("verified", !self.verified || may_be_verified);
         if description.channel == Some(Channel::Sms) {
             values.custom_message(self.custom_message.as_deref(), expires_in);
         }
@@ -143,17 +148,15 @@ impl CreateRegistration {
         registration: &Registration,
     ) -> Result<Issued, Refusal> {
         let issued = factor.enrol(&mut Ceremony {
-            core: draft.core,
-            now: draft.now,
-            rng: &mut *draft.rng,
-            user: draft.user.id,
-            profile: &draft.user.profile,
-            id: registration.id,
-            device: registration.device,
             destination: registration.destination.as_deref(),
-            expires_at: registration.expires_at,
             custom_message: self.custom_message.as_deref(),
-            evidence: None,
+            redirect_to: self.redirect_to.as_deref(),
+            display_name: Some(&self.display_name),
+            ..draft.ceremony(
+                registration.id,
+                registration.device,
+                registration.expires_at,
+            )
         })?;
         if issued.message.is_some() {
             draft
@@ -219,13 +222,21 @@ pub fn enrollable(core: &Core, user: &User) -> impl Iterator<Item = (i64, &'stat
     offered.filter(|(id, description)| may_enrol(core, user, *id, description))
 }
 
-/// Whether the user's policy offers the factor, and has room for one more device of it.
-pub(super) fn may_enrol(
+/// Passes if what is pending may still become a device.
+pub(super) fn still_offered(
     core: &Core,
     user: &User,
-    factor_id: i64,
-    description: &Description,
-) -> bool {
+    pending: &Registration,
+) -> Result<(), Refusal> {
+    let factor = core.catalogue.described(pending.factor_id);
+    factor
+        .filter(|factor| may_enrol(core, user, pending.factor_id, factor))
+        .map(drop)
+        .ok_or(Refusal::FactorDisabled)
+}
+
+/// Whether the user's policy offers the factor, and has room for one more device of it.
+fn may_enrol(core: &Core, user: &User, factor_id: i64, description: &Description) -> bool {
     let policy = core.policy(&user.profile);
     let devices = user.mfa.devices.iter();
     let enrolled = devices
@@ -237,17 +248,19 @@ pub(super) fn may_enrol(
 
 /// Where messages of the factor go for this user.
 fn destination(description: &Description, user: &User) -> Option<String> {
-    match destination_field(description.channel?) {
+    match destination_field(description.channel?)? {
         "phone" => user.profile.phone.clone(),
         _ => user.profile.email.clone(),
     }
     .filter(|destination| !destination.is_empty())
 }
 
-const fn destination_field(channel: Channel) -> &'static str {
+/// The field of the profile that says where messages by this channel go.
+const fn destination_field(channel: Channel) -> Option<&'static str> {
     match channel {
-        Channel::Sms | Channel::Voice => "phone",
-        Channel::Email | Channel::Push => "email",
+        Channel::Sms | Channel::Voice => Some("phone"),
+        Channel::Email => Some("email"),
+        Channel::Push => None,
     }
 }
 

@@ -10,6 +10,7 @@ use super::rate_limit::RateLimiter;
 use super::{Error, Service};
 use crate::clock;
 use crate::factor::Work;
+use crate::mfa::answer::{Accepted, GiveAnswer, Origin, Outcome};
 use crate::mfa::code::Code;
 use crate::mfa::comparison::Evidence;
 use crate::mfa::completion::{CompleteVerification, VerifyCode};
@@ -48,6 +49,27 @@ impl Service {
         let evidence = self.evidence_of_confirmation(user, id).await?;
         self.decide(user, ConfirmRegistration { id, code, evidence })
             .await
+    }
+
+    /// verify_user_registration with a credential.
+    ///
+    /// # Errors
+    /// As [`Service::decide`].
+    pub async fn register_credential(
+        &self,
+        user: UserId,
+        id: Uuid,
+        credential: &serde_json::Value,
+    ) -> Result<Registration, Error> {
+        let command = GiveAnswer {
+            id,
+            from: Origin::Caller(None),
+            answer: Data::of(credential),
+        };
+        match self.decide(user, command).await? {
+            Outcome::Accepted(Accepted::Registration(registration)) => Ok(registration),
+            _ => Err(Error::Refused(Refusal::NotFound)),
+        }
     }
 
     /// verify_user_verification.

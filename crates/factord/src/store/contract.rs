@@ -19,6 +19,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::mfa::data::Data;
+use crate::mfa::decision::Link;
 use crate::mfa::ids::DeviceNumber;
 use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
@@ -33,6 +34,14 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
                 super::$promise(&super::World::on_sqlite()).await;
+            })+
+        }
+        mod postgres_keeps_the_contract {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $promise() {
+                if let Some(world) = super::World::on_postgres().await {
+                    super::$promise(&world).await;
+                }
             })+
         }
         mod memory_keeps_the_contract {
@@ -57,6 +66,7 @@ contract! {
     the_same_refusal_again_is_counted_in_the_event_before,
     refusals_that_alternate_are_counted_each_in_its_own_event,
     deleting_a_user_erases_all_but_the_audit_trail_and_never_gives_the_id_again,
+    a_link_leads_to_its_user_until_it_expires_or_the_user_is_gone,
     events_are_listed_newest_first_in_pages,
     users_are_found_by_any_field_exactly_or_by_its_beginning,
     users_are_found_by_times,
@@ -273,6 +283,31 @@ async fn deleting_a_user_erases_all_but_the_audit_trail_and_never_gives_the_id_a
     assert!(world.finished(ada, id).await.is_some());
     assert_eq!(world.waiting().await.len(), 2);
     assert!(world.user("bob").await.id > bob);
+}
+
+async fn a_link_leads_to_its_user_until_it_expires_or_the_user_is_gone(world: &World) {
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    for (user, name) in [(ada, "of ada"), (bob, "of bob")] {
+        let linked = move |draft: &mut Draft<'_>| {
+            let token = TokenHash::of(name);
+            let expires_at = draft.now.plus(60);
+            draft.effects.links.push(Link { token, expires_at });
+            Ok(())
+        };
+        world.decide(user, command(linked)).await.unwrap();
+    }
+    let linked = |name| world.store.linked_user(TokenHash::of(name));
+    assert_eq!(linked("of ada").await, Ok(Some(ada)));
+    assert_eq!(linked("of bob").await, Ok(Some(bob)));
+    assert_eq!(linked("of nobody").await, Ok(None));
+    world.decide(bob, DeleteUser).await.unwrap();
+    assert_eq!(linked("of bob").await, Ok(None));
+    world.clock.advance(59);
+    assert_eq!(world.store.clean_up(100).await, Ok(0));
+    assert_eq!(linked("of ada").await, Ok(Some(ada)));
+    world.clock.advance(1);
+    assert_eq!(linked("of ada").await, Ok(None));
+    assert_eq!(world.store.clean_up(100).await, Ok(1));
 }
 
 async fn events_are_listed_newest_first_in_pages(world: &World) {
@@ -701,6 +736,18 @@ impl World {
         Self::of(|core, clock, folder| Arc::new(SqliteStore::open(folder, core, clock).unwrap()))
     }
 
+    /// On the server under test, if there is one.
+    pub async fn on_postgres() -> Option<Self> {
+        let settings = postgres::tests::scratch().await?;
+        let clock = Arc::new(ManualClock::at(START));
+        let given = Arc::clone(&clock) as Arc<dyn Clock>;
+        Some(Self {
+            store: Arc::new(postgres::tests::at(settings, core(1), given).await),
+            clock,
+            folder: TempDir::new().unwrap(),
+        })
+    }
+
     pub fn in_memory() -> Self {
         Self::of(|core, clock, _| Arc::new(MemoryStore::new(core, clock)))
     }
@@ -830,6 +877,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
     })
@@ -918,6 +966,8 @@ fn open_verification(id: Uuid) -> impl Decide<Answer = ()> {
             guesses: 0,
             display_name: None,
             redirect_to: None,
+            on_page: false,
+            page_otp: None,
             data: Data::of(&json!({"code": 1})),
         });
         Ok(())

@@ -38,6 +38,7 @@ struct Tables {
     users: BTreeMap<UserId, User>,
     finished: BTreeMap<(UserId, Uuid), (Finished, Timestamp)>,
     histories: BTreeMap<[u8; 16], (History, Timestamp)>,
+    links: BTreeMap<[u8; 32], (UserId, Timestamp)>,
     events: Vec<StoredEvent>,
     credentials: BTreeMap<String, Credential>,
     tokens: Vec<TokenPair>,
@@ -64,6 +65,7 @@ impl MemoryStore {
                 users: BTreeMap::new(),
                 finished: BTreeMap::new(),
                 histories: BTreeMap::new(),
+                links: BTreeMap::new(),
                 events: Vec::new(),
                 credentials: BTreeMap::new(),
                 tokens: Vec::new(),
@@ -152,11 +154,16 @@ impl Tables {
             self.finished.retain(|(user, _), _| *user != id);
             self.waiting.retain(|_, waiting| waiting.message.user != id);
             self.outbox.retain(|_, message| message.user != id);
+            self.links.retain(|_, (user, _)| *user != id);
             return;
         }
         self.users.insert(id, user);
         for finished in effects.finished {
             self.finished.insert((id, finished.id()), (finished, now));
+        }
+        for link in effects.links {
+            let token = *link.token.as_bytes();
+            self.links.insert(token, (id, link.expires_at));
         }
         for message in effects.messages {
             self.last_message += 1;
@@ -228,6 +235,14 @@ impl Store for MemoryStore {
                     .map(|(finished, _)| finished.clone()),
                 now: self.clock.now(),
             }))
+        })
+    }
+
+    fn linked_user(&self, token: TokenHash) -> Answer<'_, Option<UserId>> {
+        self.answer(move |tables| {
+            let link = tables.links.get(token.as_bytes());
+            let alive = link.filter(|(_, expires_at)| self.clock.now() < *expires_at);
+            Ok(alive.map(|(user, _)| *user))
         })
     }
 
@@ -452,6 +467,7 @@ impl Store for MemoryStore {
                 finished,
                 tokens,
                 histories,
+                links,
                 outbox,
                 waiting,
                 ..
@@ -467,6 +483,10 @@ impl Store for MemoryStore {
                     .count(),
                 histories
                     .extract_if(.., |_, (_, at)| over(*at, DAY))
+                    .take(limit)
+                    .count(),
+                links
+                    .extract_if(.., |_, (_, expires_at)| *expires_at <= now)
                     .take(limit)
                     .count(),
                 outbox

@@ -6,7 +6,11 @@ use crate::config::{Config, PolicyConfig};
 
 #[test]
 fn without_a_policy_everything_is_offered_as_the_factors_say() {
-    assert_eq!(policies(""), Policies::default());
+    let everybody = Policy {
+        magic_link: MagicLinkMode::Bound,
+        ..Policy::default()
+    };
+    assert_eq!(policies(""), Policies::new(None, everybody));
 }
 
 #[test]
@@ -26,6 +30,7 @@ fn a_group_inherits_what_it_does_not_say_and_replaces_what_it_does() {
         (120, 300)
     );
     assert_eq!(finance.max_token_expires_in, 3_600);
+    assert!(finance.disables(factor("magic_link")) && !everybody.disables(factor("magic_link")));
 
     let legal = &policies.group("Legal & Tax").unwrap().policy;
     assert!(legal.offers(factor("email")) && !legal.offers(factor("sms")));
@@ -170,6 +175,7 @@ authenticator = 3
 [policy.groups.finance]
 factors = ["authenticator", "recovery_codes"]
 disabled = ["sms"]
+magic_link = "off"
 max_expires_in = 300
 max_token_expires_in = 3600
 [policy.groups."Legal & Tax"]
@@ -180,6 +186,21 @@ devices.authenticator = 1
 
 /// Lines of the file, how the problem begins, and what it says.
 const WRONG: &[(&str, &str, &str)] = &[
+    (
+        "policy.factors = ['magic_link', 'smss']",
+        "policy.factors (in ",
+        "did you mean sms?",
+    ),
+    (
+        "policy.magic_link = 'off'\npolicy.factors = ['magic_link']",
+        "policy.factors: ",
+        "it names magic_link, which magic_link = \"off\" disables",
+    ),
+    (
+        "policy.magic_link = 'on'",
+        "policy.magic_link (in ",
+        "expected one of `polled`, `bound`, `off`",
+    ),
     (
         "policy.factors = ['smss']",
         "policy.factors (in ",

@@ -40,6 +40,7 @@ use crate::factor::catalogue::Catalogue;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
+const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
 const RECOVERY_CODES: i64 = 58_965;
 
@@ -76,6 +77,7 @@ impl World {
                 keys: Keys::derive(&MasterKey::generate(&mut rng)),
                 catalogue: Catalogue::standard(),
                 service_name: "Example & Co".to_owned(),
+                public_url: "http://localhost:8080".parse().unwrap(),
                 redirects: RedirectPolicy::Loopback,
                 policies: Policies::default(),
             },

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::audit::Reason;
+use crate::factor::magic_link::MagicLinkMode;
+use crate::mfa::answer::{GiveAnswer, Origin};
+use crate::mfa::data::Data;
 use crate::mfa::policy::{Group, Policy};
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::registration::enrollable;
@@ -161,6 +164,34 @@ fn a_temporary_token_lives_no_longer_than_the_policy_says() {
 }
 
 #[test]
+fn magic_links_that_are_off_can_neither_be_enrolled_nor_used() {
+    let mut world = World::new();
+    let pending = world.register(MAGIC_LINK).unwrap().registration;
+    let press = world.press(pending.id);
+    world.everybody(|policy| policy.magic_link = MagicLinkMode::Off);
+    assert_eq!(world.run(&press).unwrap_err(), Refusal::FactorDisabled);
+    world.everybody(|policy| policy.magic_link = MagicLinkMode::Polled);
+    world.run(&press).unwrap();
+    let link = DeviceId::Device(pending.device);
+    let challenge = world.challenge(link).unwrap().verification;
+    let press = world.press(challenge.id);
+    world.group("finance", |policy| policy.magic_link = MagicLinkMode::Off);
+    world.group("it", |policy| policy.magic_link = MagicLinkMode::Bound);
+    world.put_in(&json!("finance"));
+    assert_eq!(world.run(&press).unwrap_err(), Refusal::FactorDisabled);
+    assert_eq!(world.challenge(link).unwrap_err(), Refusal::FactorDisabled);
+    assert_eq!(
+        world.register(MAGIC_LINK).unwrap_err(),
+        Refusal::invalid("factor_id")
+    );
+    world.put_in(&json!("it"));
+    assert_eq!(
+        world.challenge(link).unwrap_err(),
+        Refusal::invalid("redirect_to")
+    );
+}
+
+#[test]
 fn an_attribute_of_any_plain_type_puts_a_user_in_a_group_and_nothing_else_does() {
     let mut world = World::new();
     for name in ["finance", "7", "true"] {
@@ -168,7 +199,7 @@ fn an_attribute_of_any_plain_type_puts_a_user_in_a_group_and_nothing_else_does()
             policy.offered = Some(BTreeSet::from(["email"]))
         });
     }
-    assert_eq!(world.listed().len(), 4);
+    let all = world.listed();
     for value in [
         json!("finance"),
         json!(" FINANCE "),
@@ -187,13 +218,13 @@ fn an_attribute_of_any_plain_type_puts_a_user_in_a_group_and_nothing_else_does()
         json!({"finance": 1}),
     ] {
         world.put_in(&value);
-        assert_eq!(world.listed().len(), 4, "{value}");
+        assert_eq!(world.listed(), all, "{value}");
     }
     let attributes = &mut world.user.profile.attributes;
     attributes.insert("department".to_owned(), json!("finance"));
     assert_eq!(
-        world.listed().len(),
-        4,
+        world.listed(),
+        all,
         "a field of the profile is no custom attribute"
     );
 }
@@ -239,6 +270,16 @@ impl World {
             ..UpdateProfile::default()
         };
         self.run(&update).unwrap();
+    }
+
+    /// The press of the button behind the link that was sent last.
+    fn press(&self, id: Uuid) -> GiveAnswer {
+        let link = self.messages.last().unwrap().link.clone().unwrap();
+        GiveAnswer {
+            id,
+            from: Origin::Person,
+            answer: Data::of(&link.rsplit('/').next().unwrap()),
+        }
     }
 
     fn listed(&self) -> Vec<i64> {

@@ -8,7 +8,7 @@ use super::writer::{Work, Writing};
 use super::{events, messages};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
-use crate::mfa::decision::Effects;
+use crate::mfa::decision::{Effects, Link};
 use crate::mfa::history::History;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, User};
@@ -100,6 +100,9 @@ fn apply(
     for finished in &effects.finished {
         keep_finished(conn, id, finished, now)?;
     }
+    for link in &effects.links {
+        keep_link(conn, id, link)?;
+    }
     for message in &effects.messages {
         messages::insert(writing, id, message)?;
     }
@@ -188,12 +191,19 @@ fn keep_finished(
     Ok(())
 }
 
+fn keep_link(conn: &Connection, user: UserId, link: &Link) -> Result<(), StoreError> {
+    conn.prepare_cached("INSERT INTO links (token, user_id, expires_at) VALUES (?1, ?2, ?3)")?
+        .execute((link.token.as_bytes(), user.get(), link.expires_at.seconds()))?;
+    Ok(())
+}
+
 fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreError> {
-    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 4] = [
+    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 5] = [
         |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM messages WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM outbox WHERE user_id = ?1"),
+        |conn| conn.prepare_cached("DELETE FROM links WHERE user_id = ?1"),
     ];
     for prepare in statements {
         prepare(conn)?.execute([user.get()])?;

@@ -34,6 +34,7 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
         (DELETE_FINISHED, readable),
         (DELETE_TOKENS, REFRESHABLE),
         (DELETE_HISTORIES, DAY),
+        (DELETE_LINKS, 0),
         (DELETE_OUTBOX, OUTBOX_KEPT),
         (DELETE_MESSAGES, UNSENT_KEPT),
     ];
@@ -63,6 +64,8 @@ const DELETE_TOKENS: &str = "DELETE FROM tokens WHERE access IN
     (SELECT access FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_HISTORIES: &str = "DELETE FROM histories WHERE destination IN
     (SELECT destination FROM histories WHERE updated_at <= ?1 ORDER BY updated_at LIMIT ?2)";
+const DELETE_LINKS: &str = "DELETE FROM links WHERE token IN
+    (SELECT token FROM links WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE id IN
     (SELECT id FROM outbox WHERE at <= ?1 ORDER BY id LIMIT ?2)";
 const DELETE_MESSAGES: &str = "DELETE FROM messages WHERE id IN

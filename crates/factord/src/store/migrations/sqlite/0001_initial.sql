@@ -81,6 +81,15 @@ CREATE TABLE histories (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX histories_by_time ON histories (updated_at);
 
+-- By what links, and ids of verifications with a page, a user is found; as SHA-256.
+CREATE TABLE links (
+    token BLOB PRIMARY KEY,
+    user_id INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_by_expiry ON links (expires_at);
+CREATE INDEX links_by_user ON links (user_id);
+
 -- API credentials; revoked ones stay, so that an id is never given again.
 CREATE TABLE credentials (
     id TEXT PRIMARY KEY,
