@@ -7,6 +7,7 @@ use crate::delivery::message::{Channel, Message};
 /// The factor.
 pub static EMAIL: DeliveredCode = DeliveredCode {
     description: Description {
+        key: "email",
         name: "OneLogin Email",
         auth_factor_name: "OneLogin Email",
         codes: Codes::Digits(DIGITS),

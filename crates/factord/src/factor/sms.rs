@@ -7,6 +7,7 @@ use crate::delivery::message::{Channel, Message};
 /// The factor.
 pub static SMS: DeliveredCode = DeliveredCode {
     description: Description {
+        key: "sms",
         name: "OneLogin SMS",
         auth_factor_name: "SMS",
         codes: Codes::Digits(DIGITS),

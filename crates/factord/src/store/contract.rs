@@ -21,6 +21,7 @@ use crate::factor::catalogue::Catalogue;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::DeviceNumber;
+use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -877,8 +878,8 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         public_url: "http://localhost:8080".parse().unwrap(),
-        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
+        policies: Policies::default(),
     })
 }
 

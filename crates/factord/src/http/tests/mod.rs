@@ -28,6 +28,7 @@ use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
 use crate::mfa::Core;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::net::Observe;
@@ -80,8 +81,8 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
         };
         change_core(&mut core);
         let core = Arc::new(core);

@@ -4,6 +4,7 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
+mod policy;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
@@ -23,6 +24,7 @@ use super::confirmation::ConfirmRegistration;
 use super::decision::{self, Decide, Draft, Effects, Reads};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
+use super::policy::Policies;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
@@ -76,8 +78,8 @@ impl World {
                 catalogue: Catalogue::standard(),
                 service_name: "Example & Co".to_owned(),
                 public_url: "http://localhost:8080".parse().unwrap(),
-                magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
                 redirects: RedirectPolicy::Loopback,
+                policies: Policies::default(),
             },
             now,
             rng,
