@@ -14,6 +14,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -44,6 +45,8 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What messages say.
+    pub texts: Texts,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Requests that one credential may make in an hour.
@@ -56,6 +59,7 @@ impl Default for Policy {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            texts: Texts::default(),
             channels: Vec::new(),
             rate_limit: None,
         }
@@ -135,6 +139,7 @@ impl Node {
             catalogue: Catalogue::standard().sending_by(&policy.channels),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            texts: policy.texts,
         });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
             directory,

@@ -10,6 +10,7 @@ use super::data::sources;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
+use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
 use crate::node::{Mode, Node, Policy};
@@ -55,6 +56,7 @@ impl Serve {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
+            texts: Texts::default(),
             channels: config.delivery.channels(),
             rate_limit: config.rate_limit,
         };

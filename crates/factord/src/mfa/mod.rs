@@ -26,11 +26,12 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use redirect::RedirectPolicy;
 use rules::Rules;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 /// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
 #[derive(Debug)]
@@ -45,4 +46,6 @@ pub struct Core {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What messages say.
+    pub texts: Texts,
 }
