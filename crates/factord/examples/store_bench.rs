@@ -15,6 +15,7 @@ use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::crypto::otp::{self, Algorithm};
 use factord::factor::catalogue::Catalogue;
+use factord::messages::Texts;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::{CompleteVerification, VerifyCode};
@@ -63,7 +64,10 @@ async fn measure(
         keys: Keys::derive(&MasterKey::generate(&mut system_rng())),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: url::Url::parse("http://localhost:8080")?,
+        magic_link: factord::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
+        texts: Texts::default(),
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

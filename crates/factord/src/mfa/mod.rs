@@ -26,9 +26,11 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::messages::Texts;
 use redirect::RedirectPolicy;
 use rules::Rules;
+use url::Url;
 
 #[cfg(test)]
 pub mod tests;
@@ -48,4 +50,15 @@ pub struct Core {
     pub redirects: RedirectPolicy,
     /// What messages say.
     pub texts: Texts,
+    /// Where people reach the service: every link begins with it.
+    pub public_url: Url,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
+}
+
+impl Core {
+    /// The address of a page of the service.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
 }

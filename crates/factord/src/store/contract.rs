@@ -36,6 +36,14 @@ macro_rules! contract {
                 super::$promise(&super::World::on_sqlite()).await;
             })+
         }
+        mod postgres_keeps_the_contract {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $promise() {
+                if let Some(world) = super::World::on_postgres().await {
+                    super::$promise(&world).await;
+                }
+            })+
+        }
         mod memory_keeps_the_contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
@@ -728,6 +736,18 @@ impl World {
         Self::of(|core, clock, folder| Arc::new(SqliteStore::open(folder, core, clock).unwrap()))
     }
 
+    /// On the server under test, if there is one.
+    pub async fn on_postgres() -> Option<Self> {
+        let settings = postgres::tests::scratch().await?;
+        let clock = Arc::new(ManualClock::at(START));
+        let given = Arc::clone(&clock) as Arc<dyn Clock>;
+        Some(Self {
+            store: Arc::new(postgres::tests::at(settings, core(1), given).await),
+            clock,
+            folder: TempDir::new().unwrap(),
+        })
+    }
+
     pub fn in_memory() -> Self {
         Self::of(|core, clock, _| Arc::new(MemoryStore::new(core, clock)))
     }
@@ -857,6 +877,8 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
     })

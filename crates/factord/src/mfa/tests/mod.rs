@@ -39,6 +39,7 @@ use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
+const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
 const RECOVERY_CODES: i64 = 58_965;
 
@@ -209,6 +210,8 @@ pub fn core() -> Core {
         keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
         catalogue: Catalogue::standard(),
         service_name: "Example & Co".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
     }
