@@ -27,6 +27,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
@@ -83,6 +84,7 @@ impl Server {
             public_url: "http://localhost:8080".parse().unwrap(),
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
+            texts: Texts::default(),
         };
         change_core(&mut core);
         let core = Arc::new(core);
