@@ -64,6 +64,7 @@ async fn measure(
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        webauthn: None,
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

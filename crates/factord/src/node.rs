@@ -14,6 +14,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -46,6 +47,8 @@ pub struct Policy {
     pub redirects: RedirectPolicy,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
+    /// Who asks for WebAuthn keys.
+    pub webauthn: Option<RelyingParty>,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
@@ -57,6 +60,7 @@ impl Default for Policy {
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
             channels: Vec::new(),
+            webauthn: None,
             rate_limit: None,
         }
     }
@@ -132,9 +136,12 @@ impl Node {
         let core = Arc::new(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
-            catalogue: Catalogue::standard().sending_by(&policy.channels),
+            catalogue: Catalogue::standard()
+                .sending_by(&policy.channels)
+                .with_webauthn(policy.webauthn.is_some()),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            webauthn: policy.webauthn,
         });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
             directory,

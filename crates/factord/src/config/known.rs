@@ -6,10 +6,11 @@ use serde::forward_to_deserialize_any;
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
 use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
 use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
+use super::webauthn::WebauthnTable;
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 10] {
     [
         ("", fields::<Settings>()),
         ("tls", fields::<TlsSettings>()),
@@ -20,6 +21,7 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
+        ("webauthn", fields::<WebauthnTable>()),
     ]
 }
 

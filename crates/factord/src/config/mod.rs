@@ -8,6 +8,7 @@ mod layers;
 mod secrets;
 mod settings;
 mod values;
+mod webauthn;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -17,6 +18,7 @@ use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
 use crate::delivery::settings::DeliverySettings;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 pub use error::{ConfigError, Problem};
@@ -72,6 +74,8 @@ pub struct Config {
     pub log: LogSettings,
     /// The numbers of the rules, within their bounds.
     pub rules: Rules,
+    /// Who asks for WebAuthn keys, and which are good enough; `None` where `public_url` has no name.
+    pub webauthn: Option<RelyingParty>,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
 }
@@ -122,6 +126,15 @@ impl Config {
         for problem in settings.contradictions().into_iter().chain(without) {
             add(&mut problems, problem);
         }
+        let (webauthn, wrong) = match &settings.public_url {
+            Some(public_url) => settings
+                .webauthn
+                .resolve(&public_url.0, &settings.service_name.0),
+            None => (None, Vec::new()),
+        };
+        for problem in wrong {
+            add(&mut problems, problem);
+        }
         warnings.extend(settings.delivery.warnings());
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
@@ -150,6 +163,7 @@ impl Config {
                     limits,
                     log: settings.log,
                     rules: settings.rules,
+                    webauthn,
                     delivery,
                 };
                 Ok(Loaded { config, warnings })

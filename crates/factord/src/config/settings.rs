@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::delivery::DeliveryTable;
 use super::layers::Source;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
+use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
@@ -30,6 +31,7 @@ pub(super) struct Settings {
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
     pub(super) delivery: DeliveryTable,
+    pub(super) webauthn: WebauthnTable,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -86,6 +88,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             rules: Rules::default(),
             delivery: DeliveryTable::default(),
+            webauthn: WebauthnTable::default(),
         }
     }
 }

@@ -6,6 +6,7 @@ use super::authenticator::Authenticator;
 use super::email::EMAIL;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
+use super::webauthn::WebAuthn;
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
@@ -36,7 +37,7 @@ impl Catalogue {
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),
                 disabled(58_962), // Email MagicLink
-                disabled(58_963), // WebAuthn
+                offered(WEBAUTHN, &WebAuthn),
                 disabled(58_964), // YubiKey
                 offered(58_965, &RecoveryCodes),
             ],
@@ -53,6 +54,14 @@ impl Catalogue {
                     .is_none_or(|channel| channels.contains(&channel))
             };
             entry.factor = entry.factor.filter(sends);
+        }
+        self
+    }
+
+    /// The same, without WebAuthn unless there is a relying party.
+    pub fn with_webauthn(mut self, is_set_up: bool) -> Self {
+        for entry in &mut self.entries {
+            entry.factor = entry.factor.filter(|_| is_set_up || entry.id != WEBAUTHN);
         }
         self
     }
@@ -82,3 +91,5 @@ impl fmt::Debug for Catalogue {
             .finish()
     }
 }
+
+const WEBAUTHN: i64 = 58_963;

@@ -7,6 +7,7 @@ mod delivered_code;
 pub mod email;
 pub mod recovery_codes;
 pub mod sms;
+pub mod webauthn;
 
 use rand::CryptoRng;
 use secrecy::SecretString;

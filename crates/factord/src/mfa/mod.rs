@@ -26,6 +26,7 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use redirect::RedirectPolicy;
 use rules::Rules;
 
@@ -45,4 +46,6 @@ pub struct Core {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
+    pub webauthn: Option<RelyingParty>,
 }

@@ -857,6 +857,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        webauthn: None,
     })
 }
 

@@ -178,6 +178,7 @@ impl Scene {
             catalogue: Catalogue::standard(),
             service_name: "Example".to_owned(),
             redirects: RedirectPolicy::Loopback,
+            webauthn: None,
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
         let store = MemoryStore::new(Arc::new(core), Arc::clone(&clock) as Arc<dyn Clock>);

@@ -27,6 +27,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -67,6 +68,7 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Loopback,
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
         });
         let shared: Arc<dyn Clock> = clock.clone();
         let memory = MemoryStore::new(Arc::clone(&core), Arc::clone(&shared));

@@ -8,6 +8,7 @@ mod recovery_codes;
 mod registration;
 mod temporary_token;
 mod verification;
+mod webauthn;
 
 use std::collections::HashMap;
 
@@ -35,6 +36,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::Message;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
@@ -75,6 +77,10 @@ impl World {
                 catalogue: Catalogue::standard(),
                 service_name: "Example & Co".to_owned(),
                 redirects: RedirectPolicy::Loopback,
+                webauthn: RelyingParty::at(
+                    &"http://localhost:8080".parse().unwrap(),
+                    "Example & Co",
+                ),
             },
             now,
             rng,
