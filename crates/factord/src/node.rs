@@ -8,12 +8,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
@@ -45,6 +47,10 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// Where people reach the service.
+    pub public_url: Url,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Who asks for WebAuthn keys.
@@ -53,14 +59,17 @@ pub struct Policy {
     pub rate_limit: Option<u32>,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
+impl Policy {
+    /// The defaults, for a service that people reach at `public_url`.
+    pub fn at(public_url: Url) -> Self {
         Self {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            webauthn: RelyingParty::at(&public_url, "factord"),
+            public_url,
+            magic_link: MagicLinkMode::Off,
             channels: Vec::new(),
-            webauthn: None,
             rate_limit: None,
         }
     }
@@ -138,9 +147,12 @@ impl Node {
             keys: Keys::derive(key),
             catalogue: Catalogue::standard()
                 .sending_by(&policy.channels)
+                .with_magic_link(policy.magic_link)
                 .with_webauthn(policy.webauthn.is_some()),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            public_url: policy.public_url,
+            magic_link: policy.magic_link,
             webauthn: policy.webauthn,
         });
         let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

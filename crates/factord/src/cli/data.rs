@@ -10,6 +10,8 @@ use super::output::{Output, note};
 use crate::config::{Flag, Sources, Storage};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::User;
+use url::Url;
+
 use crate::node::{self, Mode, Node, Policy};
 use crate::store::UserFilter;
 
@@ -38,7 +40,8 @@ impl Data {
             &storage.data,
             &storage.sealing_key,
             Mode::Administration,
-            Policy::default(),
+            // An administrative command sends nobody a link.
+            Policy::at(Url::parse("http://localhost")?),
         )
         .await;
         node.context("the data cannot be opened")

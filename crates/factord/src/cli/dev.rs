@@ -12,6 +12,7 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::credential;
 use super::data::{DEFAULT_DATA, DEV_KEY_FILE};
@@ -26,6 +27,7 @@ use crate::crypto::keys::MasterKey;
 use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
@@ -101,12 +103,13 @@ impl Dev {
         })?;
         check_mode(&self.data, Mode::Dev)?;
         let key = key(&self.data)?;
-        let node = Node::open(&self.data, &key, Mode::Dev, policy()).await?;
+        let server = Server::bind(NetSettings::new(self.listen)).await?;
+        let address = server.address();
+        let policy = policy(public_url(address)?);
+        let node = Node::open(&self.data, &key, Mode::Dev, policy).await?;
         let secret = self.credentials(&node).await?;
         let user = self.seed(&node).await?;
 
-        let server = Server::bind(NetSettings::new(self.listen)).await?;
-        let address = server.address();
         let introduced = self.introduce(address, &secret, user);
         // Whoever started it may have stopped listening to what it says.
         introduced.or_else(|error| match error.kind() {
@@ -214,11 +217,23 @@ impl Dev {
     }
 }
 
-fn policy() -> Policy {
+/// Where a person's browser reaches the service: by name, where it listens to this machine alone, since a WebAuthn key
+/// needs one.
+fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
+    let host = if address.ip().is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    Ok(Url::parse(&format!("http://{host}"))?)
+}
+
+fn policy(public_url: Url) -> Policy {
     Policy {
+        magic_link: MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
         channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
-        ..Policy::default()
+        ..Policy::at(public_url)
     }
 }
 

@@ -54,6 +54,8 @@ impl Serve {
         let policy = Policy {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
+            public_url: config.public_url.clone(),
+            magic_link: config.magic_link,
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             channels: config.delivery.channels(),
             webauthn: config.webauthn.clone(),

@@ -18,6 +18,7 @@ use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
 use crate::delivery::settings::DeliverySettings;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
@@ -66,6 +67,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The origins that a `redirect_to` may lead to, HTTPS only.
     pub redirect_origins: Vec<Origin>,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
     /// Requests that one credential may make in an hour; `None` is no limit.
     pub rate_limit: Option<u32>,
     /// The bounds of connections and requests.
@@ -159,6 +162,7 @@ impl Config {
                         .into_iter()
                         .map(|origin| origin.0)
                         .collect(),
+                    magic_link: settings.magic_link,
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,

@@ -11,6 +11,7 @@ use super::layers::Source;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
 use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
+use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -25,6 +26,7 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Vec<Proxy>,
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
+    pub(super) magic_link: MagicLinkMode,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
@@ -82,6 +84,7 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
+            magic_link: MagicLinkMode::Bound,
             rate_limit: None,
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),

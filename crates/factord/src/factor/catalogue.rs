@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
+use super::magic_link::{MagicLink, MagicLinkMode};
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::webauthn::WebAuthn;
@@ -36,7 +37,7 @@ impl Catalogue {
                 offered(58_959, &SMS),
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),
-                disabled(58_962), // Email MagicLink
+                offered(MAGIC_LINK, &MagicLink),
                 offered(WEBAUTHN, &WebAuthn),
                 disabled(58_964), // YubiKey
                 offered(58_965, &RecoveryCodes),
@@ -58,10 +59,19 @@ impl Catalogue {
         self
     }
 
+    /// The same, without magic links where they are off.
+    pub fn with_magic_link(self, mode: MagicLinkMode) -> Self {
+        self.without(MAGIC_LINK, mode == MagicLinkMode::Off)
+    }
+
     /// The same, without WebAuthn unless there is a relying party.
-    pub fn with_webauthn(mut self, is_set_up: bool) -> Self {
+    pub fn with_webauthn(self, is_set_up: bool) -> Self {
+        self.without(WEBAUTHN, !is_set_up)
+    }
+
+    fn without(mut self, id: i64, off: bool) -> Self {
         for entry in &mut self.entries {
-            entry.factor = entry.factor.filter(|_| is_set_up || entry.id != WEBAUTHN);
+            entry.factor = entry.factor.filter(|_| entry.id != id || !off);
         }
         self
     }
@@ -92,4 +102,5 @@ impl fmt::Debug for Catalogue {
     }
 }
 
+const MAGIC_LINK: i64 = 58_962;
 const WEBAUTHN: i64 = 58_963;

@@ -149,7 +149,10 @@ impl Factor for WebAuthn {
         pending: Pending<'_>,
         answer: &Data,
     ) -> Result<Step, Fault> {
-        let answer: Answer = answer.read()?;
+        // What another page sends is no credential.
+        let Ok(answer) = answer.read() else {
+            return Ok(Step::Wrong(Reason::Invalid));
+        };
         let party = party(ceremony.core)?;
         match pending {
             Pending::Registration(registration) => {

@@ -26,9 +26,11 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use redirect::RedirectPolicy;
 use rules::Rules;
+use url::Url;
 
 #[cfg(test)]
 mod tests;
@@ -48,4 +50,15 @@ pub struct Core {
     pub redirects: RedirectPolicy,
     /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
     pub webauthn: Option<RelyingParty>,
+    /// Where people reach the service: every link begins with it.
+    pub public_url: Url,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
+}
+
+impl Core {
+    /// The address of a page of the service.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
 }

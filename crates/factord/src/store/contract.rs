@@ -856,6 +856,8 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
         webauthn: None,
     })

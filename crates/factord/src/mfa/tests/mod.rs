@@ -40,6 +40,7 @@ use crate::factor::webauthn::relying_party::RelyingParty;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
+const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
 const RECOVERY_CODES: i64 = 58_965;
 
@@ -76,6 +77,8 @@ impl World {
                 keys: Keys::derive(&MasterKey::generate(&mut rng)),
                 catalogue: Catalogue::standard(),
                 service_name: "Example & Co".to_owned(),
+                public_url: "http://localhost:8080".parse().unwrap(),
+                magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
                 redirects: RedirectPolicy::Loopback,
                 webauthn: RelyingParty::at(
                     &"http://localhost:8080".parse().unwrap(),
