@@ -114,12 +114,24 @@ class Process:
         _running.discard(self.process)
 
 
+def scratch_database():
+    """A place of its own on the PostgreSQL server that `FACTORD_SUITE_POSTGRES` names, if the suites are to run on one."""
+    url = os.environ.get("FACTORD_SUITE_POSTGRES")
+    if not url:
+        return None
+    name = f"suite_{secrets.token_hex(8)}"
+    subprocess.run(["psql", "-q", url, "-c", f"CREATE SCHEMA {name}"], check=True, timeout=PATIENCE)
+    return f"{url}?options=-c%20search_path%3D{name}"
+
+
 class DevServer(Process):
     """`factord dev` with everything that dev adds: outbox, clock, events."""
 
     CLIENT_ID = "e2e-client"
 
-    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None):
+    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None, database=None):
+        database = database or scratch_database()
+        extra = [*extra, *(["--database", database] if database else [])]
         self.data = pathlib.Path(data)
         self.client_secret = secrets.token_hex(32)
         self.credentials = {scope: (f"e2e-{i}", secrets.token_hex(32)) for i, scope in enumerate(credentials)}

@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -23,8 +24,9 @@ use crate::mfa::rules::Rules;
 use crate::service::access::Access;
 use crate::service::rate_limit::RateLimiter;
 use crate::service::{Service, cleaner};
+use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
 /// lets a developer do would be the end of a production's promises.
@@ -95,6 +97,9 @@ pub enum NodeError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database server cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -129,19 +134,16 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens the data in `directory`, which is made if it is not there.
+    /// Opens the data at `location`; a directory is made if it is not there.
     ///
     /// # Errors
     /// [`NodeError`] if the data cannot be opened with this key, or belongs to another mode.
     pub async fn open(
-        directory: &Path,
+        location: &Location,
         key: &MasterKey,
         mode: Mode,
         policy: Policy,
     ) -> Result<Self, NodeError> {
-        check_mode(directory, mode)?;
-        let lock = lock(directory, mode)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let core = Arc::new(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
@@ -155,12 +157,15 @@ impl Node {
             magic_link: policy.magic_link,
             webauthn: policy.webauthn,
         });
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-            directory,
-            Arc::clone(&core),
-            Arc::clone(&clock),
-        )?);
-        claim(&*store, directory, mode).await?;
+        let (store, clock, lock) = match location {
+            Location::Directory(directory) => embedded(directory, mode, &core)?,
+            Location::Postgres(settings) => {
+                let store = PostgresStore::open(settings.clone(), Arc::clone(&core)).await?;
+                let clock = store.clock();
+                (Arc::new(store) as Arc<dyn Store>, clock, None)
+            }
+        };
+        claim(&*store, location, mode).await?;
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
             .await?
@@ -181,20 +186,46 @@ impl Node {
         })
     }
 
-    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`.
+    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
+    /// node's.
     pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
-        let (stop, stopped) = watch::channel(());
-        let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
-        let mut tasks = JoinSet::new();
-        if let Some(sender) = sender {
-            let store = Arc::clone(&self.store);
-            tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let mut duty = tokio::select! {
+                () = &mut shutdown => return,
+                duty = self.store.duty() => duty,
+            };
+            let (stop, stopped) = watch::channel(());
+            let ended =
+                |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
+            let mut tasks = JoinSet::new();
+            if let Some(sender) = &sender {
+                let (store, sender) = (Arc::clone(&self.store), Arc::clone(sender));
+                tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+            }
+            tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
+            let over = tokio::select! {
+                () = &mut shutdown => true,
+                () = duty.lost() => false,
+            };
+            drop(stop);
+            while tasks.join_next().await.is_some() {}
+            if over {
+                return;
+            }
         }
-        tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
-        shutdown.await;
-        drop(stop);
-        while tasks.join_next().await.is_some() {}
     }
+}
+
+type Opened = (Arc<dyn Store>, Arc<dyn Clock>, Option<File>);
+
+/// Opens a directory, and takes it for this process.
+fn embedded(directory: &Path, mode: Mode, core: &Arc<Core>) -> Result<Opened, NodeError> {
+    check_mode(directory, mode)?;
+    let lock = lock(directory, mode)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let store = SqliteStore::open(directory, Arc::clone(core), Arc::clone(&clock))?;
+    Ok((Arc::new(store), clock, lock))
 }
 
 /// Refuses a directory that was used for the other way of running, before anything is written.
@@ -244,7 +275,7 @@ fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
 }
 
 /// Takes the directory for a mode, or finds that it was taken for the other.
-async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), NodeError> {
+async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(), NodeError> {
     let wanted = match mode {
         Mode::Dev => "dev",
         Mode::Serve | Mode::Administration => "serve",
@@ -253,7 +284,7 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
         None => Ok(store.set_setting(MODE, wanted.to_owned()).await?),
         Some(used) if used == wanted || mode == Mode::Administration => Ok(()),
         Some(used) => Err(NodeError::OtherMode {
-            directory: directory.display().to_string(),
+            directory: location.to_string(),
             used,
             wanted,
         }),

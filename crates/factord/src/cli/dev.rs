@@ -32,7 +32,8 @@ use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
 use crate::node::{Mode, Node, Policy, check_mode};
-use crate::store::UserFilter;
+use crate::store::postgres::CONNECTIONS;
+use crate::store::{Location, UserFilter};
 use crate::telemetry::Telemetry;
 
 /// Run the service for developers.
@@ -45,6 +46,12 @@ pub struct Dev {
     /// Where the data is kept, the sealing key and the generated credential too
     #[arg(long, default_value = DEFAULT_DATA, value_name = "DIR")]
     data: PathBuf,
+    /// The database, if it is not to be in the data directory: postgres://user@host/database
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The file with the sealing key; nodes that share a database share it [default: made in the data directory]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// The client id of the credential that may do everything [default: dev]
     #[arg(long)]
     client_id: Option<String>,
@@ -89,7 +96,7 @@ impl FromStr for Extra {
 
 impl Dev {
     /// Runs until a signal ends it.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(mut self) -> anyhow::Result<()> {
         anyhow::ensure!(
             self.listen.ip().is_loopback() || self.expose,
             "{} can be reached from outside, and whoever reaches `factord dev` reads every code: listen on loopback, or \
@@ -101,12 +108,19 @@ impl Dev {
             format: LogFormat::Text,
             ..LogSettings::default()
         })?;
+        let location = self.location()?;
+        if let Location::Directory(directory) = &location {
+            self.data.clone_from(directory);
+        }
         check_mode(&self.data, Mode::Dev)?;
-        let key = key(&self.data)?;
+        let key = match &self.key {
+            Some(file) => named_key(file)?,
+            None => key(&self.data)?,
+        };
         let server = Server::bind(NetSettings::new(self.listen)).await?;
         let address = server.address();
         let policy = policy(public_url(address)?);
-        let node = Node::open(&self.data, &key, Mode::Dev, policy).await?;
+        let node = Node::open(&location, &key, Mode::Dev, policy).await?;
         let secret = self.credentials(&node).await?;
         let user = self.seed(&node).await?;
 
@@ -128,6 +142,15 @@ impl Dev {
             drained.cut
         );
         Ok(())
+    }
+
+    fn location(&self) -> anyhow::Result<Location> {
+        let Some(url) = &self.database else {
+            return Ok(Location::Directory(self.data.clone()));
+        };
+        let location = Location::parse(url).context("--database")?;
+        let password = std::env::var("FACTORD_DATABASE_PASSWORD").ok();
+        Ok(location.with(password.map(SecretString::from).as_ref(), CONNECTIONS))
     }
 
     fn client_id(&self) -> &str {
@@ -248,6 +271,13 @@ fn key(data: &Path) -> anyhow::Result<MasterKey> {
     })?;
     MasterKey::parse(text.expose_secret())
         .with_context(|| format!("{} in {}", DEV_KEY_FILE, data.display()))
+}
+
+/// The sealing key in a file.
+fn named_key(file: &Path) -> anyhow::Result<MasterKey> {
+    let shown = || file.display().to_string();
+    let text = SecretString::from(std::fs::read_to_string(file).with_context(shown)?);
+    MasterKey::parse(text.expose_secret()).with_context(shown)
 }
 
 /// The secret of the credential, made at the first start.

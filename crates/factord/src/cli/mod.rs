@@ -5,6 +5,7 @@ mod credential;
 mod data;
 mod dev;
 mod key;
+mod migrate;
 mod output;
 mod serve;
 mod shutdown;
@@ -41,6 +42,9 @@ enum Command {
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Bring the schema of the database up to date
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
 }
 
 /// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
@@ -58,6 +62,7 @@ pub fn run() -> ExitCode {
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Migrate(migrate) => migrate.run().await,
         }
     });
     match result {

@@ -28,6 +28,9 @@ pub struct Serve {
     /// The data directory, in the place of what is configured
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The database, in the place of what is configured: sqlite:DIRECTORY or postgres://user@host/database
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    database: Option<PathBuf>,
     /// The file with the sealing key, in the place of what is configured
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -40,6 +43,7 @@ impl Serve {
         let flags = [
             ("listen", "--listen", listen.as_deref()),
             ("data", "--data", self.data.as_deref()),
+            ("database.url", "--database", self.database.as_deref()),
             ("sealing_key_file", "--key", self.key.as_deref()),
         ];
         let loaded = Config::load(&sources(self.config.as_deref(), &flags))?;
@@ -62,7 +66,7 @@ impl Serve {
             rate_limit: config.rate_limit,
         };
         let node = Node::open(
-            &config.storage.data,
+            &config.storage.location,
             &config.storage.sealing_key,
             Mode::Serve,
             policy,

@@ -22,6 +22,7 @@ use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
+use crate::store::Location;
 pub use error::{ConfigError, Problem};
 use layers::Source;
 use settings::Settings;
@@ -86,8 +87,8 @@ pub struct Config {
 /// Where the data is and how it is opened: all that the administrative commands need.
 #[derive(Debug)]
 pub struct Storage {
-    /// The data directory.
-    pub data: PathBuf,
+    /// Where the data is.
+    pub location: Location,
     /// The key from which everything that seals is derived.
     pub sealing_key: MasterKey,
 }
@@ -216,9 +217,10 @@ fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
 }
 
 fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) -> Option<Storage> {
+    let location = location(sources, settings).map_err(|problem| add(problems, problem));
     match sealing_key(sources, settings.sealing_key_file.as_deref()) {
         Ok(sealing_key) => Some(Storage {
-            data: settings.data.clone(),
+            location: location.ok()?,
             sealing_key,
         }),
         Err(problem) => {
@@ -226,6 +228,21 @@ fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) 
             None
         }
     }
+}
+
+fn location(sources: &Sources, settings: &Settings) -> Result<Location, Problem> {
+    let table = &settings.database;
+    let password = secrets::DATABASE_PASSWORD.read(sources, table.password_file.as_deref());
+    let password = password.map_err(|message| Problem {
+        key: secrets::DATABASE_PASSWORD.key.to_owned(),
+        source: Source::Resolved,
+        message,
+    })?;
+    let location = match &table.url {
+        Some(url) => url.0.clone(),
+        None => Location::Directory(settings.data.clone()),
+    };
+    Ok(location.with(password.as_ref(), table.connections.number() as usize))
 }
 
 /// Adds a problem, unless its key's own value was refused: that it is missing then says nothing new.

@@ -45,6 +45,21 @@ impl Catalogue {
         }
     }
 
+    /// The same with one more factor, under an id that no other has.
+    ///
+    /// # Panics
+    /// If the id is taken: a mistake in the program.
+    #[must_use]
+    pub fn with(mut self, id: i64, factor: &'static dyn Factor) -> Self {
+        let taken = self.entries.iter().any(|entry| entry.id == id);
+        assert!(!taken, "the factor id {id} is taken");
+        self.entries.push(Entry {
+            id,
+            factor: Some(factor),
+        });
+        self
+    }
+
     /// The same, but for the factors that send messages by a way for which nothing is set up: they are disabled.
     pub fn sending_by(mut self, channels: &[Channel]) -> Self {
         for entry in &mut self.entries {

@@ -35,6 +35,14 @@ macro_rules! contract {
                 super::$promise(&super::World::on_sqlite()).await;
             })+
         }
+        mod postgres_keeps_the_contract {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $promise() {
+                if let Some(world) = super::World::on_postgres().await {
+                    super::$promise(&world).await;
+                }
+            })+
+        }
         mod memory_keeps_the_contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
@@ -725,6 +733,18 @@ pub(super) struct World {
 impl World {
     pub fn on_sqlite() -> Self {
         Self::of(|core, clock, folder| Arc::new(SqliteStore::open(folder, core, clock).unwrap()))
+    }
+
+    /// On the server under test, if there is one.
+    pub async fn on_postgres() -> Option<Self> {
+        let settings = postgres::tests::scratch().await?;
+        let clock = Arc::new(ManualClock::at(START));
+        let given = Arc::clone(&clock) as Arc<dyn Clock>;
+        Some(Self {
+            store: Arc::new(postgres::tests::at(settings, core(1), given).await),
+            clock,
+            folder: TempDir::new().unwrap(),
+        })
     }
 
     pub fn in_memory() -> Self {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use data_encoding::BASE64URL_NOPAD;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, CustomExtension, DnType, IsCa, KeyPair,
-    PublicKeyData, SigningKey,
+    KeyUsagePurpose, PublicKeyData, SigningKey,
 };
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -166,6 +166,7 @@ impl Maker {
             .distinguished_name
             .push(DnType::CommonName, "Example Keys Root");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        authority.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap());
         Self::by(Rc::new(authority.unwrap()), aaguid)
     }

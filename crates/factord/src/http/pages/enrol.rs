@@ -65,7 +65,7 @@ pub(in crate::http) async fn page(
     params(("token" = String, Path, description = "The token of the link")),
     request_body(content = Value, description = "The `PublicKeyCredential` in its JSON form"),
     responses(
-        (status = 200, description = "The key is enrolled", body = Next),
+        (status = 200, description = "The key is enrolled", body = Next, example = json!({})),
         (status = 401, description = "It is not a key that is taken"),
         (status = 404, description = "The link is used, has expired or never was"),
     ),

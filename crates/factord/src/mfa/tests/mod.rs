@@ -42,6 +42,7 @@ const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
+const WEBAUTHN: i64 = 58_963;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.

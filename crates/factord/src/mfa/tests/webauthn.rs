@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::{World, registration_of};
+use super::{WEBAUTHN, World, registration_of};
 use crate::audit::{Action, Reason};
 use crate::factor::Shown;
 use crate::factor::webauthn::Answer;
@@ -20,7 +20,6 @@ use crate::mfa::registration::CreateRegistration;
 use crate::mfa::user::{Finished, Status};
 use crate::mfa::verification::{CreateVerification, Options};
 
-const WEBAUTHN: i64 = 58_963;
 const ORIGIN: &str = "http://localhost:8080";
 
 impl World {
