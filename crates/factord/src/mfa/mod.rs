@@ -28,6 +28,7 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
@@ -55,6 +56,8 @@ pub struct Core {
     pub policies: Policies,
     /// What messages say.
     pub texts: Texts,
+    /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
+    pub webauthn: Option<RelyingParty>,
     /// Where people reach the service: every link begins with it.
     pub public_url: Url,
 }
