@@ -22,7 +22,7 @@ use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::service::access::Access;
-use crate::service::rate_limit::RateLimiter;
+use crate::service::rate_limit::{self, RateLimiter};
 use crate::service::{Service, cleaner};
 use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
@@ -168,7 +168,7 @@ impl Node {
         let (store, clock, lock) = match location {
             Location::Directory(directory) => embedded(directory, mode, &cores)?,
             Location::Postgres(settings) => {
-                let store = PostgresStore::open(settings.clone(), cores.clone()).await?;
+                let store = PostgresStore::open((**settings).clone(), cores.clone()).await?;
                 let clock = store.clock();
                 (Arc::new(store) as Arc<dyn Store>, clock, None)
             }
@@ -216,6 +216,24 @@ impl Node {
     /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
     /// node's.
     pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
+        let (over, is_over) = watch::channel(());
+        let sharing = tokio::spawn({
+            let (store, access, mut is_over) =
+                (Arc::clone(&self.store), Arc::clone(&self.access), is_over);
+            rate_limit::share(store, access, async move { drop(is_over.changed().await) })
+        });
+        self.background(sender, shutdown).await;
+        drop(over);
+        // It panicked, or it has ended: there is nothing left to wait for.
+        drop(sharing.await);
+    }
+
+    /// The work that one node at a time does.
+    async fn background(
+        &self,
+        sender: Option<Arc<dyn Sender>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let mut shutdown = pin!(shutdown);
         loop {
             let mut duty = tokio::select! {

@@ -19,7 +19,6 @@ use super::data::{DEFAULT_DATA, DEV_KEY_FILE};
 use super::output::note;
 use super::shutdown::Shutdown;
 use super::web;
-use crate::auth::Credential;
 use crate::auth::scope::Scope;
 use crate::clock;
 use crate::config::{LogFormat, LogSettings};
@@ -315,24 +314,31 @@ fn read_or_create(
     Ok(made)
 }
 
-/// Keeps a credential, unless the very same is kept already.
+/// Keeps a credential, unless the very same is kept already, also if another node was faster.
 async fn ensure_credential(
     node: &Node,
     id: &str,
     secret: &SecretString,
     scope: Scope,
 ) -> anyhow::Result<()> {
-    match node.store.credential(id.to_owned()).await? {
-        None => credential::keep(node, id, secret, scope).await,
-        Some(Credential {
-            secret: kept,
-            scope: kept_scope,
-            revoked_at: None,
-            ..
-        }) if kept == TokenHash::of_secret(secret) && kept_scope == scope => Ok(()),
-        Some(_) => anyhow::bail!(
-            "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
-             with another --data"
-        ),
-    }
+    let kept = node.store.credential(id.to_owned()).await?;
+    let kept = match kept {
+        Some(kept) => kept,
+        None => match credential::keep(node, id, secret, scope).await {
+            Ok(()) => return Ok(()),
+            Err(error) => match node.store.credential(id.to_owned()).await? {
+                Some(kept) => kept,
+                None => return Err(error),
+            },
+        },
+    };
+    let same = kept.secret == TokenHash::of_secret(secret)
+        && kept.scope == scope
+        && kept.revoked_at.is_none();
+    anyhow::ensure!(
+        same,
+        "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
+         with another --data"
+    );
+    Ok(())
 }

@@ -23,13 +23,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::{
-    Answer, Duty, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoredMessage,
-    UserFilter, UserPage,
+    Answer, Duty, EventFilter, Job, Loaded, OutboxFilter, RequestCount, Sending, Store,
+    StoredMessage, UserFilter, UserPage,
 };
 use crate::audit::StoredEvent;
 use crate::auth::{Credential, TokenPair};
@@ -60,6 +60,7 @@ struct Inner {
     stripes: Stripes,
     signals: Signals,
     channels: Channels,
+    moving: Mutex<()>,
 }
 
 impl PostgresStore {
@@ -87,6 +88,7 @@ impl PostgresStore {
             stripes: Stripes::default(),
             signals: Signals::default(),
             channels: Channels::of(identity.schema),
+            moving: Mutex::default(),
         });
         inner
             .db
@@ -224,6 +226,10 @@ impl Store for PostgresStore {
 
     fn outbox_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.signals.outbox)
+    }
+
+    fn count_requests(&self, counts: Vec<RequestCount>) -> Answer<'_, Option<Vec<RequestCount>>> {
+        Box::pin(async move { self.inner.count_requests(&counts).await.map(Some) })
     }
 
     fn duty(&self) -> Pin<Box<dyn Future<Output = Duty> + Send + '_>> {

@@ -118,6 +118,22 @@ on_postgres! {
         in_time(two.duty()).await;
     }
 
+    async fn requests_are_counted_over_all_nodes_in_one_window(settings: PostgresSettings) {
+        let (one, two) = (node(&settings).await, node(&settings).await);
+        let now = one.now();
+        let count = |caller: &str, used| RequestCount { caller: caller.to_owned(), ends: now.plus(3_600), used };
+        let told = one.count_requests(vec![count("a", 3), count("b", 1)]).await.unwrap().unwrap();
+        assert_eq!(told.iter().map(|it| it.used).collect::<Vec<_>>(), [3, 1]);
+        let later = RequestCount { ends: now.plus(5_000), ..count("a", 4) };
+        let told = two.count_requests(vec![later]).await.unwrap().unwrap();
+        assert_eq!(told, [count("a", 7)]);
+        two.set_setting("clock_offset", "3601".to_owned()).await.unwrap();
+        two.load(UserId::new(1).unwrap(), None).await.unwrap();
+        two.inner.db.ask_time().await.unwrap();
+        let next = RequestCount { ends: now.plus(7_201), ..count("a", 1) };
+        assert_eq!(two.count_requests(vec![next.clone()]).await.unwrap().unwrap(), [next]);
+    }
+
     async fn connections_that_the_server_ended_are_made_anew(settings: PostgresSettings) {
         let (mut named, name) = (settings.clone(), "to be ended");
         named.config.application_name(name);
