@@ -15,6 +15,7 @@ use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::crypto::otp::{self, Algorithm};
 use factord::factor::catalogue::Catalogue;
+use factord::messages::Texts;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::{CompleteVerification, VerifyCode};
@@ -67,6 +68,7 @@ async fn measure(
         public_url: url::Url::parse("http://localhost:8080")?,
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
+        texts: Texts::default(),
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

@@ -16,6 +16,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
 use crate::mfa::policy::Policies;
@@ -51,6 +52,8 @@ pub struct Policy {
     pub redirects: RedirectPolicy,
     /// What which users may enrol, use and ask for.
     pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
     /// Where people reach the service.
     pub public_url: Url,
     /// The ways by which messages can be sent.
@@ -67,6 +70,7 @@ impl Policy {
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
             policies: Policies::default(),
+            texts: Texts::default(),
             public_url,
             channels: Vec::new(),
             rate_limit: None,
@@ -163,6 +167,7 @@ impl Node {
             service_name: policy.service_name,
             redirects: policy.redirects,
             policies: policy.policies,
+            texts: policy.texts,
             public_url: policy.public_url,
         });
         let (store, clock, lock) = match location {

@@ -6,7 +6,7 @@ use anyhow::ensure;
 use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::factor::catalogue::Catalogue;
-
+use factord::messages::Texts;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::VerifyCode;
@@ -42,6 +42,7 @@ async fn trial() -> anyhow::Result<()> {
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
+        texts: Texts::default(),
         public_url: url::Url::parse("http://localhost:8080")?,
     });
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));

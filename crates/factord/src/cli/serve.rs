@@ -11,6 +11,7 @@ use super::reload::Reload;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
+use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
 use crate::node::{Mode, Node, Policy};
@@ -64,6 +65,7 @@ impl Serve {
             public_url: config.public_url.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             policies: config.policies.clone(),
+            texts: Texts::default(),
             channels: config.delivery.channels(),
             rate_limit: config.rate_limit,
         };

@@ -28,6 +28,7 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
 use rules::Rules;
@@ -35,7 +36,7 @@ use url::Url;
 use user::Profile;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 /// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
 #[derive(Clone, Debug)]
@@ -52,6 +53,8 @@ pub struct Core {
     pub redirects: RedirectPolicy,
     /// What which users may enrol, use and ask for.
     pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
     /// Where people reach the service: every link begins with it.
     pub public_url: Url,
 }

@@ -18,6 +18,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::DeviceNumber;
@@ -880,6 +881,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         public_url: "http://localhost:8080".parse().unwrap(),
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
+        texts: Texts::default(),
     })
 }
 
@@ -1039,6 +1041,7 @@ fn message(now: Timestamp, code: &str) -> Message {
         to: "+491701234567".to_owned(),
         subject: None,
         body: format!("{code} is your code"),
+        html: None,
         code: Some(code.to_owned()),
         link: None,
         about: None,

@@ -28,6 +28,7 @@ use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::faults::Faults;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
@@ -85,6 +86,7 @@ impl Server {
             public_url: "http://localhost:8080".parse().unwrap(),
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
+            texts: Texts::default(),
         };
         change_core(&mut core);
         let core = Arc::new(core);

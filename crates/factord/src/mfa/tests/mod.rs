@@ -37,6 +37,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::Message;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
@@ -59,30 +60,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut rng = StdRng::seed_from_u64(1);
-        let now = Timestamp::from_seconds(1_700_000_010);
-        let profile = Profile {
-            username: Some("ada".to_owned()),
-            email: Some("ada@example.com".to_owned()),
-            phone: Some("+14155550100".to_owned()),
-            state: STATE_APPROVED,
-            status: STATUS_ACTIVE,
-            created_at: now,
-            updated_at: now,
-            attributes: serde_json::Map::default(),
-        };
+        let profile = profile();
         Self {
-            core: Core {
-                rules: Rules::default(),
-                keys: Keys::derive(&MasterKey::generate(&mut rng)),
-                catalogue: Catalogue::standard(),
-                service_name: "Example & Co".to_owned(),
-                public_url: "http://localhost:8080".parse().unwrap(),
-                redirects: RedirectPolicy::Loopback,
-                policies: Policies::default(),
-            },
-            now,
-            rng,
+            core: core(),
+            now: profile.created_at,
+            rng: StdRng::seed_from_u64(2),
             user: User {
                 id: UserId::new(7).unwrap(),
                 profile,
@@ -220,6 +202,35 @@ impl World {
             .unwrap()
             .throttle
             .failures
+    }
+}
+
+/// A core with the standard rules, and any keys.
+pub fn core() -> Core {
+    Core {
+        rules: Rules::default(),
+        keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
+        catalogue: Catalogue::standard(),
+        service_name: "Example & Co".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        policies: Policies::default(),
+        redirects: RedirectPolicy::Loopback,
+        texts: Texts::default(),
+    }
+}
+
+/// A user with all that can be known of one.
+pub fn profile() -> Profile {
+    let now = Timestamp::from_seconds(1_700_000_010);
+    Profile {
+        username: Some("ada".to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        phone: Some("+14155550100".to_owned()),
+        state: STATE_APPROVED,
+        status: STATUS_ACTIVE,
+        created_at: now,
+        updated_at: now,
+        attributes: serde_json::Map::default(),
     }
 }
 

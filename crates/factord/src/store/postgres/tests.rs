@@ -303,6 +303,7 @@ fn everything(delete_user: bool) -> crate::mfa::decision::Effects {
             to: "+491701234567".to_owned(),
             subject: None,
             body: "1".to_owned(),
+            html: None,
             code: None,
             link: None,
             about: None,
