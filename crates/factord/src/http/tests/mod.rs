@@ -3,6 +3,7 @@
 mod bad_input;
 mod envelope;
 mod order;
+mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
