@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::clock;
 use crate::config::Config;
+use crate::delivery::faults::Faults;
 use crate::http::{AppState, Dev, router};
 use crate::net::Observe;
 use crate::node::Node;
@@ -24,8 +25,9 @@ pub fn dev(
     telemetry: &Telemetry,
     address: SocketAddr,
     exposed: bool,
+    faults: Arc<Faults>,
 ) -> anyhow::Result<Router> {
-    let dev = Dev::new(Arc::clone(&node.clock), exposed);
+    let dev = Dev::new(Arc::clone(&node.clock), exposed, faults);
     Ok(router(AppState {
         dev: Some(Arc::new(dev)),
         ..state(node, telemetry, Url::parse(&format!("http://{address}"))?)

@@ -184,9 +184,12 @@ async fn a_log_that_cannot_be_synced_stops_the_process_and_nothing_of_it_is_ackn
     let broken = Arc::new(AtomicBool::default());
     let world = Scene::syncing({
         let broken = Arc::clone(&broken);
-        move |log| match broken.load(Ordering::Relaxed) {
-            true => Err(std::io::Error::from_raw_os_error(5)),
-            false => log.sync_data(),
+        move |log| {
+            if broken.load(Ordering::Relaxed) {
+                Err(std::io::Error::from_raw_os_error(5))
+            } else {
+                log.sync_data()
+            }
         }
     });
     let user = world.user().await;
@@ -268,9 +271,12 @@ async fn a_commit_that_failed_holds_up_nobody_who_reads() {
     let full = Arc::new(AtomicBool::default());
     let world = Scene::committing({
         let full = Arc::clone(&full);
-        move |conn| match full.load(Ordering::Relaxed) {
-            true => Err(failure(ffi::SQLITE_FULL)),
-            false => writer::commit(conn),
+        move |conn| {
+            if full.load(Ordering::Relaxed) {
+                Err(failure(ffi::SQLITE_FULL))
+            } else {
+                writer::commit(conn)
+            }
         }
     });
     let user = world.user().await;
