@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
-use super::magic_link::{MagicLink, MagicLinkMode};
+use super::magic_link::MagicLink;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::webauthn::WebAuthn;
@@ -12,10 +12,12 @@ use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
 /// The factors that this installation knows, in the order they are listed.
+#[derive(Clone)]
 pub struct Catalogue {
     entries: Vec<Entry>,
 }
 
+#[derive(Clone)]
 struct Entry {
     id: i64,
     /// `None` while the factor is disabled: the id is taken, and nothing can be enrolled under it.
@@ -72,11 +74,6 @@ impl Catalogue {
             entry.factor = entry.factor.filter(sends);
         }
         self
-    }
-
-    /// The same, without magic links where they are off.
-    pub fn with_magic_link(self, mode: MagicLinkMode) -> Self {
-        self.without(MAGIC_LINK, mode == MagicLinkMode::Off)
     }
 
     /// The same, without WebAuthn unless there is a relying party.

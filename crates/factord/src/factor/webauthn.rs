@@ -41,6 +41,7 @@ pub enum Answer {
 impl Factor for WebAuthn {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "webauthn",
             name: "WebAuthn",
             auth_factor_name: "WebAuthn",
             codes: Codes::Credential,

@@ -123,12 +123,15 @@ impl Service {
         code: &Code,
         devices: impl FnOnce(&User) -> Vec<DeviceNumber>,
     ) -> Result<Option<Evidence>, Error> {
-        let user = self.load(user, None).await?.user;
+        let (user, core) = (self.load(user, None).await?.user, self.core());
         let devices = devices(&user)
             .into_iter()
             .filter_map(|number| user.mfa.device(number));
         let work = devices.into_iter().find_map(|device| {
-            let factor = self.core.catalogue.factor(device.factor_id)?;
+            let factor = core.catalogue.factor(device.factor_id)?;
+            if core.policy(&user.profile).disables(factor.description()) {
+                return None;
+            }
             Some((device.number, factor.prepare(device, code)?))
         });
         let Some((device, work)) = work else {
@@ -143,7 +146,7 @@ impl Service {
         user: UserId,
         id: Uuid,
     ) -> Result<Option<Data>, Error> {
-        let user = self.load(user, None).await?.user;
+        let (user, core) = (self.load(user, None).await?.user, self.core());
         let Some(pending) = user
             .mfa
             .registrations
@@ -152,11 +155,9 @@ impl Service {
         else {
             return Ok(None);
         };
-        let factor = self.core.catalogue.factor(pending.factor_id);
+        let factor = core.catalogue.factor(pending.factor_id);
         let rng = &mut clock::system_rng();
-        match factor
-            .and_then(|factor| factor.prepare_confirmation(&self.core, user.id, pending, rng))
-        {
+        match factor.and_then(|factor| factor.prepare_confirmation(&core, user.id, pending, rng)) {
             Some(work) => self.work(user.id, work).await.map(Some),
             None => Ok(None),
         }

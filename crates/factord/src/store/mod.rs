@@ -122,6 +122,13 @@ pub trait Store: Send + Sync {
     /// `notified()` before looking into the outbox and await it after, and nothing is missed in between.
     fn outbox_signal(&self) -> Arc<Notify>;
 
+    /// Adds requests to those that all processes have counted, and gives what they come to with the window that is open;
+    /// `None` if there are no other processes. `counts` are in the order of their callers.
+    fn count_requests(&self, counts: Vec<RequestCount>) -> Answer<'_, Option<Vec<RequestCount>>> {
+        drop(counts);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Waits until the background work on this database (cleaning up, sending messages) falls to this process. One process
     /// has it at a time; a store that only one server can use gives it at once.
     fn duty(&self) -> Pin<Box<dyn Future<Output = Duty> + Send + '_>> {
@@ -230,6 +237,17 @@ pub enum Sending {
     Retry(Timestamp),
     /// It will not be sent.
     Abandoned,
+}
+
+/// How many requests a caller has made in a window of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Who.
+    pub caller: String,
+    /// When the window ends, or would if it began now.
+    pub ends: Timestamp,
+    /// How many.
+    pub used: u32,
 }
 
 /// Why a store could not do what it was asked.

@@ -38,7 +38,8 @@ pub(in crate::http) async fn page(
     State(app): State<App>,
     Path(token): Path<SecretString>,
 ) -> Result<Response, Error> {
-    let service = &app.service.core().service_name;
+    let core = app.service.core();
+    let service = &core.service_name;
     let Some(found) = find(&app, &token).await? else {
         return gone(service);
     };
@@ -93,7 +94,7 @@ async fn find(app: &App, token: &SecretString) -> Result<Option<Found>, Error> {
     let Some(user) = linked(app, TokenHash::of_secret(token)).await? else {
         return Ok(None);
     };
-    let found = webauthn::enrolment(app.service.core(), &user, token);
+    let found = webauthn::enrolment(&app.service.core(), &user, token);
     let Some((pending, options)) = found.filter(|(pending, _)| now < pending.expires_at) else {
         return Ok(None);
     };

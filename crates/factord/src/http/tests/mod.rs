@@ -28,7 +28,9 @@ use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::net::Observe;
@@ -82,8 +84,9 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
+            texts: Texts::default(),
             webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
         };
         change_core(&mut core);
