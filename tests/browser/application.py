@@ -51,6 +51,10 @@ class Application:
             request.send_header("Location", f"{self.mfa.api_client.configuration.host}/verify/{verification}")
             request.end_headers()
             return
+        if url.path == "/favicon.ico":
+            request.send_response(204)
+            request.end_headers()
+            return
         known = self.sessions.get(cookies["login"].value) if "login" in cookies else None
         if url.path != "/in" or known is None or known[1] != query.get("verification_id"):
             if url.path == "/in":
