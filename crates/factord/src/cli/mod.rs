@@ -8,6 +8,8 @@ mod dev;
 mod key;
 mod migrate;
 mod output;
+mod policy;
+mod reload;
 mod restore;
 mod serve;
 mod shutdown;
@@ -41,6 +43,9 @@ enum Command {
     /// Create, list and revoke the credentials of API clients
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Look at what which users may enrol and use
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -67,6 +72,7 @@ pub fn run() -> ExitCode {
             Command::Key(key) => key.run(),
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
+            Command::Policy(policy) => policy.run().await,
             Command::Audit(audit) => audit.run().await,
             Command::Migrate(migrate) => migrate.run().await,
             Command::Backup(backup) => backup.run(),

@@ -8,6 +8,7 @@ pub mod email;
 pub mod magic_link;
 pub mod recovery_codes;
 pub mod sms;
+pub mod webauthn;
 
 use rand::CryptoRng;
 use secrecy::SecretString;
@@ -21,6 +22,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::policy::Policy;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Ending, Profile, Registration, Verification};
 
@@ -148,6 +150,8 @@ pub type Work = Box<dyn FnOnce() -> Data + Send>;
 /// The unchanging facts of a factor.
 #[derive(Debug)]
 pub struct Description {
+    /// The name in the configuration, snake_case: it never changes, or files that name it go wrong.
+    pub key: &'static str,
     /// The name in the catalogue, for example `OneLogin SMS`.
     pub name: &'static str,
     /// The wire's `auth_factor_name`.
@@ -223,6 +227,13 @@ pub struct Ceremony<'a> {
     pub number_matching: bool,
     /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
     pub evidence: Option<&'a Data>,
+}
+
+impl Ceremony<'_> {
+    /// What holds for the user.
+    pub fn policy(&self) -> &Policy {
+        self.core.policy(self.profile)
+    }
 }
 
 /// What starting an enrolment or a challenge gives.

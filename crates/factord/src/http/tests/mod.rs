@@ -27,7 +27,10 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::net::Observe;
@@ -41,6 +44,7 @@ pub(super) const AUTHENTICATOR: i64 = 58_957;
 pub(super) const PROTECT: i64 = 58_958;
 pub(super) const SMS: i64 = 58_959;
 pub(super) const EMAIL: i64 = 58_961;
+pub(super) const WEBAUTHN: i64 = 58_963;
 /// A well-formed id of no registration and no verification.
 pub(super) const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -80,8 +84,10 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
+            texts: Texts::default(),
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
         };
         change_core(&mut core);
         let core = Arc::new(core);
