@@ -37,7 +37,7 @@ use crate::mfa::cores::Cores;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
-pub use open::{OpenError, schema};
+pub use open::{OpenError, backup, schema};
 use readers::Readers;
 use syncer::Progress;
 use writer::{Signals, Surroundings, Work, Writer, Writing};
@@ -241,6 +241,10 @@ impl Store for SqliteStore {
 
     fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()> {
         self.write(move |writing| upkeep::set_setting(writing.conn, name, &value))
+    }
+
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.write(upkeep::end_sessions)
     }
 
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
