@@ -44,7 +44,7 @@ pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
 }
 
 fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
-    let metrics = telemetry.metrics();
+    let (metrics, store) = (telemetry.metrics(), Arc::clone(&node.store));
     tokio::spawn(metrics.clone().keep_up());
     AppState {
         service: node.service.clone(),
@@ -54,6 +54,7 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         body_bytes: BODY_BYTES,
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),
+        overloaded: Arc::new(move || store.is_congested()),
         observe: Observe::new(clock::system_rng().next_u32()),
     }
 }

@@ -115,6 +115,11 @@ pub trait Store: Send + Sync {
     /// Whether the database can read and write now.
     fn ping(&self) -> Answer<'_, ()>;
 
+    /// Whether writes wait for so long that new ones are better sent again in a second.
+    fn is_congested(&self) -> bool {
+        false
+    }
+
     /// The time that decisions are made by.
     fn now(&self) -> Timestamp;
 
