@@ -7,9 +7,11 @@ use clap::Args;
 use tracing::{info, warn};
 
 use super::data::sources;
+use super::reload::Reload;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
+use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
 use crate::node::{Mode, Node, Policy};
@@ -28,6 +30,9 @@ pub struct Serve {
     /// The data directory, in the place of what is configured
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The database, in the place of what is configured: sqlite:DIRECTORY or postgres://user@host/database
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    database: Option<PathBuf>,
     /// The file with the sealing key, in the place of what is configured
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -40,11 +45,14 @@ impl Serve {
         let flags = [
             ("listen", "--listen", listen.as_deref()),
             ("data", "--data", self.data.as_deref()),
+            ("database.url", "--database", self.database.as_deref()),
             ("sealing_key_file", "--key", self.key.as_deref()),
         ];
-        let loaded = Config::load(&sources(self.config.as_deref(), &flags))?;
+        let sources = sources(self.config.as_deref(), &flags);
+        let loaded = Config::load(&sources)?;
         let config = loaded.config;
         let shutdown = Shutdown::listen()?;
+        let reload = Reload::listen(sources)?;
         let telemetry = Telemetry::install(&config.log)?;
         loaded
             .warnings
@@ -55,14 +63,20 @@ impl Serve {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
             public_url: config.public_url.clone(),
+<<<<<<< HEAD
             magic_link: config.magic_link,
             protect: config.protect,
+=======
+>>>>>>> main
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
+            policies: config.policies.clone(),
+            texts: Texts::default(),
             channels: config.delivery.channels(),
+            webauthn: config.webauthn.clone(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(
-            &config.storage.data,
+            &config.storage.location,
             &config.storage.sealing_key,
             Mode::Serve,
             policy,
@@ -78,9 +92,10 @@ impl Serve {
         let server = Server::bind(config.net()).await?;
         info!(address = %server.address(), "listening");
         let router = web::serve(&node, &telemetry, &config);
-        let (drained, ()) = tokio::join!(
+        let (drained, (), ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
-            node.work(sender, shutdown.signalled()),
+            node.work(sender, shutdown.clone().signalled()),
+            reload.until(shutdown, &node, &config),
         );
         info!(cut = drained.cut, "stopped");
         Ok(())

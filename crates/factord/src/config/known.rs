@@ -3,6 +3,7 @@
 use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
+<<<<<<< HEAD
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
 use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
 use super::settings::{LimitSettings, LogSettings, ProtectTable, Settings, TlsSettings};
@@ -10,18 +11,41 @@ use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
 pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
+=======
+use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
+use super::policy::{self, GroupTable, PolicyTable};
+use super::secrets::{DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
+use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
+use super::webauthn::WebauthnTable;
+use crate::mfa::rules::Rules;
+
+/// Tables of the file, each with the keys in it; the first is the top of the file.
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 14] {
+>>>>>>> main
     [
         ("", fields::<Settings>()),
+        ("database", fields::<DatabaseTable>()),
         ("tls", fields::<TlsSettings>()),
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
         ("rules", fields::<Rules>()),
+<<<<<<< HEAD
         ("protect", fields::<ProtectTable>()),
+=======
+        ("policy", fields::<PolicyTable>()),
+        // The keys of these two are names: of factors, and of groups.
+        (policy::DEVICES, &[]),
+        (policy::GROUPS, &[]),
+>>>>>>> main
         ("delivery", fields::<DeliveryTable>()),
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
+<<<<<<< HEAD
         ("delivery.web_push", fields::<WebPushTable>()),
+=======
+        ("webauthn", fields::<WebauthnTable>()),
+>>>>>>> main
     ]
 }
 
@@ -49,6 +73,7 @@ pub(super) fn is_apart(variable: &str) -> bool {
     [
         SEALING_KEY_VARIABLE,
         CONFIG_VARIABLE,
+        DATABASE_PASSWORD.variable,
         SMTP_PASSWORD.variable,
         TWILIO_TOKEN.variable,
         WEBHOOK_SECRET.variable,
@@ -86,6 +111,11 @@ pub(super) fn join(section: &str, key: &str) -> String {
     } else {
         format!("{section}.{key}")
     }
+}
+
+/// The keys that a group of the policy takes.
+pub(super) fn group_keys() -> &'static [&'static str] {
+    fields::<GroupTable>()
 }
 
 /// The field names of a struct that derives `Deserialize`.

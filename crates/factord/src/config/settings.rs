@@ -8,12 +8,19 @@ use serde::Deserialize;
 
 use super::delivery::DeliveryTable;
 use super::layers::Source;
-use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
+use super::policy::PolicyTable;
+use super::values::{
+    DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
+};
+use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
+<<<<<<< HEAD
 use crate::delivery::settings::DeliverySettings;
 use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::protect::subscription::Endpoints;
 use crate::factor::protect::{NumberMatching, ProtectSettings};
+=======
+>>>>>>> main
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -28,14 +35,37 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Vec<Proxy>,
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
-    pub(super) magic_link: MagicLinkMode,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
+    pub(super) database: DatabaseTable,
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
+<<<<<<< HEAD
     pub(super) protect: ProtectTable,
+=======
+    pub(super) policy: PolicyTable,
+>>>>>>> main
     pub(super) delivery: DeliveryTable,
+    pub(super) webauthn: WebauthnTable,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DatabaseTable {
+    pub(super) url: Option<DatabaseUrl>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) connections: Within<1, 1000>,
+}
+
+impl Default for DatabaseTable {
+    fn default() -> Self {
+        Self {
+            url: None,
+            password_file: None,
+            connections: Within(16),
+        }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -93,14 +123,19 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
-            magic_link: MagicLinkMode::Bound,
             rate_limit: None,
+            database: DatabaseTable::default(),
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
+<<<<<<< HEAD
             protect: ProtectTable::default(),
+=======
+            policy: PolicyTable::default(),
+>>>>>>> main
             delivery: DeliveryTable::default(),
+            webauthn: WebauthnTable::default(),
         }
     }
 }

@@ -36,6 +36,8 @@ pub(super) enum Error {
     Paused(u64),
     /// 403: the device is disabled for good.
     Disabled,
+    /// 403: the factor is disabled for this user.
+    FactorDisabled,
     /// 403: a foreign page or name leads to `factord dev`.
     Foreign,
     /// 404: there is no such user.
@@ -99,6 +101,7 @@ impl Error {
             | Self::Delayed(_)
             | Self::Paused(_)
             | Self::Disabled
+            | Self::FactorDisabled
             | Self::Foreign => StatusCode::FORBIDDEN,
             Self::NoSuchUser | Self::NotFound | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -146,6 +149,7 @@ impl Error {
                 "Too many pushes were denied or left unanswered: none is sent for a while"
             }
             Self::Disabled => "The device is disabled: it can only be deleted and enrolled anew",
+            Self::FactorDisabled => "The factor is disabled for this user",
             Self::Foreign => "The request comes by a foreign host name or from a foreign page",
             Self::NoSuchUser => "There is no such user",
             Self::NotFound => "The user has nothing with this id",
@@ -252,6 +256,7 @@ impl From<Refusal> for Error {
             Refusal::Delayed(seconds) => Self::Delayed(seconds),
             Refusal::Paused(seconds) => Self::Paused(seconds),
             Refusal::Disabled => Self::Disabled,
+            Refusal::FactorDisabled => Self::FactorDisabled,
             Refusal::Unauthorized(_) => Self::Unauthorized,
             Refusal::TooManyMessages(seconds) => Self::TooManyMessages(seconds),
             Refusal::Fault(fault) => {

@@ -25,6 +25,8 @@ pub enum Refusal {
     Paused(u64),
     /// 403: the device is disabled for good.
     Disabled,
+    /// 403: the factor is disabled for this user, or altogether.
+    FactorDisabled,
     /// 401: the code is wrong or used, or what it was for is over.
     Unauthorized(Reason),
     /// 429 with `Retry-After`: the destination has had enough messages for this many seconds.
@@ -48,6 +50,7 @@ impl Refusal {
             Self::NoCode | Self::NoCredential => Reason::NoCode,
             Self::Delayed(_) | Self::Paused(_) => Reason::Throttled,
             Self::Disabled => Reason::Disabled,
+            Self::FactorDisabled => Reason::FactorDisabled,
             Self::Unauthorized(reason) => *reason,
             Self::TooManyMessages(_) => Reason::TooManyMessages,
             Self::Fault(_) => Reason::Fault,
@@ -65,12 +68,13 @@ impl Gate {
     /// Passes if a code may be looked at.
     ///
     /// # Errors
-    /// [`Refusal::Delayed`] or [`Refusal::Disabled`].
+    /// [`Refusal::Delayed`], [`Refusal::Disabled`] or [`Refusal::FactorDisabled`].
     pub const fn pass(self) -> Result<(), Refusal> {
         match self {
             Self::Open => Ok(()),
             Self::Delayed(seconds) => Err(Refusal::Delayed(seconds)),
             Self::Disabled => Err(Refusal::Disabled),
+            Self::FactorDisabled => Err(Refusal::FactorDisabled),
         }
     }
 }

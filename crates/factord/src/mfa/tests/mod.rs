@@ -4,11 +4,16 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
+<<<<<<< HEAD
 mod protect;
+=======
+mod policy;
+>>>>>>> main
 mod recovery_codes;
 mod registration;
 mod temporary_token;
 mod verification;
+mod webauthn;
 
 use std::collections::HashMap;
 
@@ -24,6 +29,7 @@ use super::confirmation::ConfirmRegistration;
 use super::decision::{self, Decide, Draft, Effects, Reads};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
+use super::policy::Policies;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
@@ -36,12 +42,15 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::Message;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
 const PROTECT: i64 = 58_958;
 const SMS: i64 = 58_959;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
+const WEBAUTHN: i64 = 58_963;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
@@ -59,19 +68,9 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut rng = StdRng::seed_from_u64(1);
-        let now = Timestamp::from_seconds(1_700_000_010);
-        let profile = Profile {
-            username: Some("ada".to_owned()),
-            email: Some("ada@example.com".to_owned()),
-            phone: Some("+14155550100".to_owned()),
-            state: STATE_APPROVED,
-            status: STATUS_ACTIVE,
-            created_at: now,
-            updated_at: now,
-            attributes: serde_json::Map::default(),
-        };
+        let profile = profile();
         Self {
+<<<<<<< HEAD
             core: Core {
                 rules: Rules::default(),
                 keys: Keys::derive(&MasterKey::generate(&mut rng)),
@@ -84,6 +83,11 @@ impl World {
             },
             now,
             rng,
+=======
+            core: core(),
+            now: profile.created_at,
+            rng: StdRng::seed_from_u64(2),
+>>>>>>> main
             user: User {
                 id: UserId::new(7).unwrap(),
                 profile,
@@ -221,6 +225,36 @@ impl World {
             .unwrap()
             .throttle
             .failures
+    }
+}
+
+/// A core with the standard rules, and any keys.
+pub fn core() -> Core {
+    Core {
+        rules: Rules::default(),
+        keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
+        catalogue: Catalogue::standard(),
+        service_name: "Example & Co".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        policies: Policies::default(),
+        redirects: RedirectPolicy::Loopback,
+        texts: Texts::default(),
+        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
+    }
+}
+
+/// A user with all that can be known of one.
+pub fn profile() -> Profile {
+    let now = Timestamp::from_seconds(1_700_000_010);
+    Profile {
+        username: Some("ada".to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        phone: Some("+14155550100".to_owned()),
+        state: STATE_APPROVED,
+        status: STATUS_ACTIVE,
+        created_at: now,
+        updated_at: now,
+        attributes: serde_json::Map::default(),
     }
 }
 
