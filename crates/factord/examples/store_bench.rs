@@ -66,15 +66,11 @@ async fn measure(
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         public_url: url::Url::parse("http://localhost:8080")?,
-<<<<<<< HEAD
-        magic_link: factord::factor::magic_link::MagicLinkMode::Polled,
-        protect: factord::factor::protect::ProtectSettings::default(),
-=======
->>>>>>> main
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
         webauthn: None,
+        push: None,
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

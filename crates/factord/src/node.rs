@@ -16,13 +16,9 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
-<<<<<<< HEAD
-use crate::factor::magic_link::MagicLinkMode;
-use crate::factor::protect::ProtectSettings;
-=======
+use crate::factor::protect::subscription::Endpoints;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
->>>>>>> main
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
 use crate::mfa::policy::Policies;
@@ -62,17 +58,12 @@ pub struct Policy {
     pub texts: Texts,
     /// Where people reach the service.
     pub public_url: Url,
-<<<<<<< HEAD
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
-    /// How pushes to apps work.
-    pub protect: ProtectSettings,
-=======
->>>>>>> main
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// Who asks for WebAuthn keys.
     pub webauthn: Option<RelyingParty>,
+    /// Whose servers may wake apps up; `None` leaves it to the apps to ask.
+    pub push: Option<Endpoints>,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
@@ -88,12 +79,8 @@ impl Policy {
             texts: Texts::default(),
             webauthn: RelyingParty::at(&public_url, "factord"),
             public_url,
-<<<<<<< HEAD
-            magic_link: MagicLinkMode::Off,
-            protect: ProtectSettings::default(),
-=======
->>>>>>> main
             channels: Vec::new(),
+            push: None,
             rate_limit: None,
         }
     }
@@ -200,12 +187,8 @@ impl Node {
             policies: policy.policies,
             texts: policy.texts,
             public_url: policy.public_url,
-<<<<<<< HEAD
-            magic_link: policy.magic_link,
-            protect: policy.protect,
-=======
             webauthn: policy.webauthn,
->>>>>>> main
+            push: policy.push,
         });
         let (store, clock, lock) = match location {
             Location::Directory(directory) => embedded(directory, mode, &cores)?,

@@ -27,12 +27,7 @@ use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
-<<<<<<< HEAD
-use crate::factor::magic_link::MagicLinkMode;
-use crate::factor::protect::ProtectSettings;
 use crate::factor::protect::subscription::Endpoints;
-=======
->>>>>>> main
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
@@ -259,15 +254,8 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
 
 fn policy(public_url: Url) -> Policy {
     Policy {
-<<<<<<< HEAD
-        magic_link: MagicLinkMode::Polled,
-        protect: ProtectSettings {
-            wake_up: Some(Endpoints::Any),
-            ..ProtectSettings::default()
-        },
-=======
->>>>>>> main
         redirects: RedirectPolicy::Loopback,
+        push: Some(Endpoints::Any),
         channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
         ..Policy::at(public_url)
     }

@@ -11,6 +11,7 @@ use super::reload::Reload;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
+use crate::factor::protect::subscription::Endpoints;
 use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
@@ -63,16 +64,12 @@ impl Serve {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
             public_url: config.public_url.clone(),
-<<<<<<< HEAD
-            magic_link: config.magic_link,
-            protect: config.protect,
-=======
->>>>>>> main
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             policies: config.policies.clone(),
             texts: Texts::default(),
             channels: config.delivery.channels(),
             webauthn: config.webauthn.clone(),
+            push: (!config.delivery.push.is_empty()).then_some(Endpoints::Public),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(
@@ -85,8 +82,12 @@ impl Serve {
         let sender = match config.delivery.channels().as_slice() {
             [] => None,
             _ => {
-                let keys = &node.service.core().keys;
-                Some(config.delivery.sender(Arc::clone(&node.clock), keys)?)
+                let core = node.service.core();
+                Some(
+                    config
+                        .delivery
+                        .sender(Arc::clone(&node.clock), &core.keys)?,
+                )
             }
         };
         let server = Server::bind(config.net()).await?;

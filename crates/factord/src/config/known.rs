@@ -3,16 +3,7 @@
 use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
-<<<<<<< HEAD
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
-use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
-use super::settings::{LimitSettings, LogSettings, ProtectTable, Settings, TlsSettings};
-use crate::mfa::rules::Rules;
-
-/// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
-=======
-use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
 use super::policy::{self, GroupTable, PolicyTable};
 use super::secrets::{DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
 use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
@@ -20,8 +11,7 @@ use super::webauthn::WebauthnTable;
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 14] {
->>>>>>> main
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 15] {
     [
         ("", fields::<Settings>()),
         ("database", fields::<DatabaseTable>()),
@@ -29,23 +19,16 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 14] {
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
         ("rules", fields::<Rules>()),
-<<<<<<< HEAD
-        ("protect", fields::<ProtectTable>()),
-=======
         ("policy", fields::<PolicyTable>()),
         // The keys of these two are names: of factors, and of groups.
         (policy::DEVICES, &[]),
         (policy::GROUPS, &[]),
->>>>>>> main
         ("delivery", fields::<DeliveryTable>()),
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
-<<<<<<< HEAD
         ("delivery.web_push", fields::<WebPushTable>()),
-=======
         ("webauthn", fields::<WebauthnTable>()),
->>>>>>> main
     ]
 }
 

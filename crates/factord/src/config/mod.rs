@@ -21,13 +21,8 @@ use url::{Origin, Url};
 use crate::crypto::keys::MasterKey;
 use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
-<<<<<<< HEAD
-use crate::factor::magic_link::MagicLinkMode;
-use crate::factor::protect::ProtectSettings;
-=======
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::policy::Policies;
->>>>>>> main
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 use crate::store::Location;
@@ -76,13 +71,6 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The origins that a `redirect_to` may lead to, HTTPS only.
     pub redirect_origins: Vec<Origin>,
-<<<<<<< HEAD
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
-    /// How pushes to apps work.
-    pub protect: ProtectSettings,
-=======
->>>>>>> main
     /// Requests that one credential may make in an hour; `None` is no limit.
     pub rate_limit: Option<u32>,
     /// The bounds of connections and requests.
@@ -188,11 +176,6 @@ impl Config {
                         .into_iter()
                         .map(|origin| origin.0)
                         .collect(),
-<<<<<<< HEAD
-                    magic_link: settings.magic_link,
-                    protect: settings.protect.resolve(&delivery),
-=======
->>>>>>> main
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,

@@ -12,6 +12,7 @@ use crate::delivery::message::Channel;
 use crate::factor::Description;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::magic_link::{self, MagicLinkMode};
+use crate::factor::protect::NumberMatching;
 use crate::mfa::policy::{Group, Policies, Policy};
 
 /// What holds for everybody, and for whoever is in no group.
@@ -22,6 +23,8 @@ pub(super) struct PolicyTable {
     factors: Option<Factors>,
     disabled: Factors,
     magic_link: MagicLinkMode,
+    number_matching: NumberMatching,
+    number_digits: NumberDigits,
     default_expires_in: ExpiresIn,
     max_expires_in: ExpiresIn,
     max_token_expires_in: TokenExpiresIn,
@@ -36,6 +39,8 @@ pub(super) struct GroupTable {
     factors: Option<Factors>,
     disabled: Option<Factors>,
     magic_link: Option<MagicLinkMode>,
+    number_matching: Option<NumberMatching>,
+    number_digits: Option<NumberDigits>,
     default_expires_in: Option<ExpiresIn>,
     max_expires_in: Option<ExpiresIn>,
     max_token_expires_in: Option<TokenExpiresIn>,
@@ -44,6 +49,7 @@ pub(super) struct GroupTable {
 
 type ExpiresIn = Within<120, 900>;
 type TokenExpiresIn = Within<120, 259_200>;
+type NumberDigits = Within<2, 6>;
 type Devices = Within<1, 20>;
 
 impl Default for PolicyTable {
@@ -53,6 +59,8 @@ impl Default for PolicyTable {
             factors: None,
             disabled: Factors::default(),
             magic_link: MagicLinkMode::Bound,
+            number_matching: NumberMatching::OnRequest,
+            number_digits: Within(2),
             default_expires_in: Within(120),
             max_expires_in: Within(900),
             max_token_expires_in: Within(259_200),
@@ -70,6 +78,8 @@ impl PolicyTable {
             offered: self.factors.as_ref().map(|factors| factors.0.clone()),
             disabled: self.disabled.0.clone(),
             magic_link: self.magic_link,
+            number_matching: self.number_matching,
+            number_digits: self.number_digits.number() as usize,
             devices: counts(&self.devices),
             default_expires_in: self.default_expires_in.number().into(),
             max_expires_in: self.max_expires_in.number().into(),
@@ -140,6 +150,10 @@ impl GroupTable {
             offered: offered.or_else(|| everybody.offered.clone()),
             disabled: disabled.unwrap_or_else(|| everybody.disabled.clone()),
             magic_link: self.magic_link.unwrap_or(everybody.magic_link),
+            number_matching: self.number_matching.unwrap_or(everybody.number_matching),
+            number_digits: self
+                .number_digits
+                .map_or(everybody.number_digits, |digits| digits.number() as usize),
             devices,
             default_expires_in: seconds(
                 self.default_expires_in.map(Within::number),

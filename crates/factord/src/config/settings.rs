@@ -14,13 +14,6 @@ use super::values::{
 };
 use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
-<<<<<<< HEAD
-use crate::delivery::settings::DeliverySettings;
-use crate::factor::magic_link::MagicLinkMode;
-use crate::factor::protect::subscription::Endpoints;
-use crate::factor::protect::{NumberMatching, ProtectSettings};
-=======
->>>>>>> main
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -41,11 +34,7 @@ pub(super) struct Settings {
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
-<<<<<<< HEAD
-    pub(super) protect: ProtectTable,
-=======
     pub(super) policy: PolicyTable,
->>>>>>> main
     pub(super) delivery: DeliveryTable,
     pub(super) webauthn: WebauthnTable,
 }
@@ -85,13 +74,6 @@ pub(super) struct LimitSettings {
     body_bytes: Within<4096, 1_048_576>,
 }
 
-#[derive(Debug, PartialEq, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct ProtectTable {
-    number_matching: NumberMatching,
-    number_digits: Within<2, 6>,
-}
-
 /// How to log.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -129,11 +111,7 @@ impl Default for Settings {
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
-<<<<<<< HEAD
-            protect: ProtectTable::default(),
-=======
             policy: PolicyTable::default(),
->>>>>>> main
             delivery: DeliveryTable::default(),
             webauthn: WebauthnTable::default(),
         }
@@ -148,15 +126,6 @@ impl Default for LimitSettings {
             body_timeout: Within(10),
             idle_timeout: Within(75),
             body_bytes: Within(65_536),
-        }
-    }
-}
-
-impl Default for ProtectTable {
-    fn default() -> Self {
-        Self {
-            number_matching: NumberMatching::OnRequest,
-            number_digits: Within(2),
         }
     }
 }
@@ -226,17 +195,6 @@ impl TlsSettings {
             certificate: self.certificate?,
             key: self.key?,
         })
-    }
-}
-
-impl ProtectTable {
-    /// Apps are woken up where somebody does it.
-    pub(super) fn resolve(&self, delivery: &DeliverySettings) -> ProtectSettings {
-        ProtectSettings {
-            number_matching: self.number_matching,
-            digits: self.number_digits.number() as usize,
-            wake_up: (!delivery.push.is_empty()).then_some(Endpoints::Public),
-        }
     }
 }
 

@@ -4,12 +4,8 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
-<<<<<<< HEAD
-use super::magic_link::{MagicLink, MagicLinkMode};
-use super::protect::Protect;
-=======
 use super::magic_link::MagicLink;
->>>>>>> main
+use super::protect::Protect;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::webauthn::WebAuthn;

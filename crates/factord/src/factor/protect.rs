@@ -14,7 +14,9 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step, Verdict};
+use super::{
+    Ceremony, Codes, Description, Factor, Issued, Pending, Restored, Shown, Step, Verdict,
+};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
@@ -29,28 +31,7 @@ use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Ending, Profile, Registration, User, Verification};
 use key::AppKey;
 use signed::Challenged;
-use subscription::{Endpoints, Subscription};
-
-/// How the factor works in this installation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ProtectSettings {
-    /// When the person must type what the login shows.
-    pub number_matching: NumberMatching,
-    /// How many digits that has: 2 to 6.
-    pub digits: usize,
-    /// Whether apps are woken up by Web Push, and by whose servers; `None` leaves it to them to ask.
-    pub wake_up: Option<Endpoints>,
-}
-
-impl Default for ProtectSettings {
-    fn default() -> Self {
-        Self {
-            number_matching: NumberMatching::OnRequest,
-            digits: 2,
-            wake_up: None,
-        }
-    }
-}
+use subscription::Subscription;
 
 /// When the person must type what the login shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -67,9 +48,13 @@ pub enum NumberMatching {
 /// The factor.
 pub struct Protect;
 
+/// Its name in the configuration.
+pub const KEY: &str = "protect";
+
 impl Factor for Protect {
     fn description(&self) -> &'static Description {
         &Description {
+            key: KEY,
             name: "OneLogin Protect",
             auth_factor_name: "OneLogin",
             codes: Codes::None,
@@ -131,11 +116,12 @@ impl Factor for Protect {
             return Err(Refusal::Paused(left));
         }
         let message = record.wake_up(ceremony)?;
-        let number = match core.protect.number_matching {
+        let number = match ceremony.policy().number_matching {
             NumberMatching::Off => None,
             NumberMatching::OnRequest if !ceremony.number_matching => None,
             NumberMatching::OnRequest | NumberMatching::Always => {
-                Some(draw(ceremony.rng, core.protect.digits))
+                let digits = ceremony.policy().number_digits;
+                Some(draw(ceremony.rng, digits))
             }
         };
         let on_page = number.is_some() && ceremony.redirect_to.is_some();
@@ -199,6 +185,11 @@ impl Factor for Protect {
             }
             _ => Ok(Step::Wrong(Reason::Invalid)),
         }
+    }
+
+    /// What is open has ended, and what the app has signed is right for nothing else.
+    fn restored(&self, _: &Core, _: &Device, _: Timestamp) -> Result<Restored, Fault> {
+        Ok(Restored::Keep)
     }
 
     fn detail(&self, device: &Device) -> Option<String> {
@@ -276,7 +267,7 @@ struct Record {
 impl Record {
     /// The message that wakes the app up, if it has said where.
     fn wake_up(&self, ceremony: &Ceremony<'_>) -> Result<Option<Message>, Fault> {
-        let (Some(sealed), Some(_)) = (&self.subscription, ceremony.core.protect.wake_up) else {
+        let (Some(sealed), Some(_)) = (&self.subscription, ceremony.core.push) else {
             return Ok(None);
         };
         let place = place(SUBSCRIPTION, ceremony.user, ceremony.device);
@@ -292,6 +283,7 @@ impl Record {
             to: to.as_str().to_owned(),
             subject: None,
             body: body.to_string(),
+            html: None,
             code: None,
             link: None,
             // The app also asks by itself: what is pending does not end because it was not woken up.
@@ -539,7 +531,7 @@ pub fn waiting<'a>(
 ) -> Option<(AppKey, Vec<Waiting<'a>>)> {
     let device = user.mfa.device(number)?;
     let factor = core.catalogue.described(device.factor_id)?;
-    if factor.name != Protect.description().name {
+    if factor.key != KEY {
         return None;
     }
     let record: Record = device.data.read().ok()?;

@@ -68,7 +68,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::http::tests::{
-        AUTHENTICATOR, EMAIL, PROTECT, SMS, Server, a_device, a_totp_url, a_uuid, base32,
+        AUTHENTICATOR, EMAIL, SMS, Server, a_device, a_totp_url, a_uuid, base32,
     };
 
     fn with(field: &str, value: Value) -> Value {
@@ -239,7 +239,6 @@ mod tests {
         for (field, value) in [
             ("factor_id", json!(1)),
             ("factor_id", json!(-1)),
-            ("factor_id", json!(PROTECT)),
             ("display_name", json!("")),
             ("display_name", json!("a\u{0}")),
             ("expires_in", json!(119)),

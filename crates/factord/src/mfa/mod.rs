@@ -30,14 +30,10 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
-<<<<<<< HEAD
-use crate::factor::magic_link::MagicLinkMode;
-use crate::factor::protect::ProtectSettings;
-=======
+use crate::factor::protect::subscription::Endpoints;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use policy::{Policies, Policy};
->>>>>>> main
 use redirect::RedirectPolicy;
 use rules::Rules;
 use url::Url;
@@ -65,15 +61,10 @@ pub struct Core {
     pub texts: Texts,
     /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
     pub webauthn: Option<RelyingParty>,
+    /// Whose servers may wake apps up; `None` leaves it to the apps to ask.
+    pub push: Option<Endpoints>,
     /// Where people reach the service: every link begins with it.
     pub public_url: Url,
-<<<<<<< HEAD
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
-    /// How pushes to apps work.
-    pub protect: ProtectSettings,
-=======
->>>>>>> main
 }
 
 impl Core {

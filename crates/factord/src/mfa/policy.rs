@@ -12,6 +12,7 @@ use super::rules::{DEFAULT_TEMPORARY_TOKEN_SECONDS, MIN_EXPIRES_IN};
 use super::user::Profile;
 use crate::factor::Description;
 use crate::factor::magic_link::{self, MagicLinkMode};
+use crate::factor::protect::NumberMatching;
 
 /// The policies of an installation: everybody's, and those of the groups.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -41,6 +42,10 @@ pub struct Policy {
     pub disabled: BTreeSet<&'static str>,
     /// What pressing the button behind a magic link does.
     pub magic_link: MagicLinkMode,
+    /// When the person must type into the app what the login shows.
+    pub number_matching: NumberMatching,
+    /// How many digits that has: 2 to 6.
+    pub number_digits: usize,
     /// How many devices of a factor a user may have, where it is not as many as the factor itself says.
     pub devices: BTreeMap<&'static str, usize>,
     /// Seconds that a registration or verification stays open if the caller does not say.
@@ -58,6 +63,8 @@ impl Default for Policy {
             offered: None,
             disabled: BTreeSet::new(),
             magic_link: MagicLinkMode::Polled,
+            number_matching: NumberMatching::OnRequest,
+            number_digits: 2,
             devices: BTreeMap::new(),
             default_expires_in: MIN_EXPIRES_IN,
             max_expires_in: MAX_EXPIRES_IN,

@@ -19,12 +19,8 @@ use crate::mfa::decision::Decide;
 use crate::mfa::ids::{DeviceId, UserId};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::registration::{self, RegistrationView};
-<<<<<<< HEAD
-use crate::mfa::user::{Profile, User, Verification};
-use crate::mfa::verification::{CreateVerification, VerificationView};
-=======
 use crate::mfa::user::{Device, Profile, User, Verification};
->>>>>>> main
+use crate::mfa::verification::{CreateVerification, VerificationView};
 use crate::mfa::{Core, verification};
 use crate::store::{self, Loaded, Store, StoreError, UserFilter, UserPage};
 

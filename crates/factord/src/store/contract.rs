@@ -913,15 +913,11 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         public_url: "http://localhost:8080".parse().unwrap(),
-<<<<<<< HEAD
-        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
-        protect: crate::factor::protect::ProtectSettings::default(),
-=======
->>>>>>> main
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
         webauthn: None,
+        push: None,
     })
 }
 

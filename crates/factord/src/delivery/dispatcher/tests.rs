@@ -180,15 +180,11 @@ impl Scene {
             catalogue: Catalogue::standard(),
             service_name: "Example".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-<<<<<<< HEAD
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
-            protect: crate::factor::protect::ProtectSettings::default(),
-=======
->>>>>>> main
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
             webauthn: None,
+            push: None,
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
         let store = MemoryStore::new(Arc::new(core), Arc::clone(&clock) as Arc<dyn Clock>);

@@ -138,7 +138,7 @@ fn candidate(app: &App, asked: Activation) -> Result<ProtectApp, Error> {
     if asked.name.as_ref().is_some_and(|name| !is_name(name)) {
         return Err(Error::invalid("name"));
     }
-    let endpoints = app.service.core().protect.wake_up;
+    let endpoints = app.service.core().push;
     let endpoints = endpoints.unwrap_or(Endpoints::Public);
     let is_usable = |subscription: &Subscription| subscription.usable(endpoints).is_some();
     if asked

@@ -121,7 +121,7 @@ async fn await_pending(
         let now = app.service.store().now();
         let core = app.service.core();
         let (key, pushes) =
-            protect::waiting(core, &loaded, device, now).ok_or(Error::Unauthorized)?;
+            protect::waiting(&core, &loaded, device, now).ok_or(Error::Unauthorized)?;
         let current = match &waiting {
             None if !is_right(&key) => return Err(Error::Unauthorized),
             None => {

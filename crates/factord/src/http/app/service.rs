@@ -38,9 +38,6 @@ pub(super) async fn handler(State(app): State<App>) -> Json<Service> {
     Json(Service {
         service_name: core.service_name.clone(),
         at: wire::time(app.service.store().now()),
-        web_push_key: core
-            .protect
-            .wake_up
-            .map(|_| core.keys.web_push().public_text()),
+        web_push_key: core.push.map(|_| core.keys.web_push().public_text()),
     })
 }

@@ -7,7 +7,6 @@ use p256::ecdsa::signature::Signer;
 use p256::ecdsa::{Signature, SigningKey};
 use serde_json::{Value, json};
 
-use crate::factor::protect::ProtectSettings;
 use crate::factor::protect::subscription::Endpoints;
 use crate::http::tests::{Answer, Client, PROTECT, Person, Server};
 
@@ -338,10 +337,7 @@ async fn a_person_who_is_worn_down_is_left_in_peace() {
 #[tokio::test]
 async fn an_app_that_has_subscribed_is_woken_up_and_no_login_ends_because_it_was_not() {
     let server = Server::with_core(|core| {
-        core.protect = ProtectSettings {
-            wake_up: Some(Endpoints::Any),
-            ..core.protect
-        };
+        core.push = Some(Endpoints::Any);
     });
     let (admin, app) = (server.admin().await, server.client_by(""));
     let person = admin.person().await;
@@ -388,7 +384,9 @@ struct Browser<'a> {
 
 impl Browser<'_> {
     async fn press(&mut self) -> Answer {
-        let request = http::Request::post(&self.path).header("host", "localhost:8080");
+        let request = http::Request::post(&self.path)
+            .header("host", "localhost:8080")
+            .header("content-type", "application/x-www-form-urlencoded");
         let request = match &self.cookie {
             Some(cookie) => request.header("cookie", format!("a=b; {cookie}")),
             None => request,

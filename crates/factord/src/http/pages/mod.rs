@@ -4,10 +4,7 @@
 mod enrol;
 mod key;
 mod link;
-<<<<<<< HEAD
 mod push;
-=======
->>>>>>> main
 mod verify;
 
 use askama::Template;
@@ -28,15 +25,11 @@ use crate::service;
 pub(super) fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(link::ask, link::press))
-<<<<<<< HEAD
-        .routes(routes!(verify::ask, verify::press))
-=======
         .routes(routes!(enrol::page, enrol::finish))
         .routes(routes!(verify::page, verify::finish))
         .route("/pages/key.js", axum::routing::get(key::script))
->>>>>>> main
+        .route("/pages/push.js", axum::routing::get(push::script))
         .route("/pages/page.css", axum::routing::get(style))
-        .route("/pages/push.js", axum::routing::get(push_script))
 }
 
 /// A page that tells how something ended.
@@ -102,15 +95,6 @@ async fn style() -> Response {
     (
         [(CONTENT_TYPE, css)],
         include_str!("../../../templates/page.css"),
-    )
-        .into_response()
-}
-
-async fn push_script() -> Response {
-    let script = HeaderValue::from_static("text/javascript; charset=utf-8");
-    (
-        [(CONTENT_TYPE, script)],
-        include_str!("../../../templates/push.js"),
     )
         .into_response()
 }

@@ -2,100 +2,131 @@
 //! alone, and that browser gets the one-time code when the app has approved.
 
 use askama::Template;
-use axum::response::Response;
-use http::header::{COOKIE, SET_COOKIE};
+use axum::response::{IntoResponse, Response};
+use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
 
-use super::verify::{Page, gone};
+use super::link::{gone, time};
 use super::{Told, render, render_and_go, with_otp};
 use crate::clock;
 use crate::crypto::tokens;
 use crate::factor::protect::{self, Answer, PageState};
 use crate::http::App;
 use crate::http::error::Error;
-use crate::http::wire;
 use crate::mfa::answer::{GiveAnswer, Origin, Outcome};
 use crate::mfa::data::Data;
+use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
+use crate::mfa::user::Verification;
 use crate::service;
 
 /// What is asked, and the button that shows the number. A browser that shows it already has the button too.
-pub(super) fn ask(app: &App, page: &Page, headers: &HeaderMap) -> Result<Response, Error> {
-    match state(app, page, secret(headers))? {
+pub(super) fn ask(
+    app: &App,
+    user: UserId,
+    pending: &Verification,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
+    let service = &app.service.core().service_name;
+    match state(app, user, pending, secret(headers))? {
         PageState::Unopened | PageState::Here { .. } => {
-            let it = &page.verification;
             let asked = Ask {
-                service: &app.service.core().service_name,
-                name: it.display_name.as_deref(),
-                asked_at: wire::time(it.created_at)
-                    .map_or_else(String::new, |time| time.to_string()),
+                service,
+                name: pending.display_name.as_deref(),
+                asked_at: time(pending.created_at),
             };
             render(StatusCode::OK, &asked)
         }
-        PageState::Elsewhere => elsewhere(app),
-        PageState::Done => gone(app),
+        PageState::Elsewhere => elsewhere(service),
+        PageState::Done => gone(service),
     }
 }
 
 /// The first press binds the browser and shows the number; the next look whether the app has approved.
-pub(super) async fn press(app: &App, page: &Page, headers: &HeaderMap) -> Result<Response, Error> {
-    match state(app, page, secret(headers))? {
-        PageState::Unopened => open(app, page).await,
+pub(super) async fn press(
+    app: &App,
+    user: UserId,
+    pending: &Verification,
+    headers: &HeaderMap,
+) -> Result<Response, Error> {
+    let service = &app.service.core().service_name;
+    let secret = secret(headers);
+    match state(app, user, pending, secret)? {
+        PageState::Unopened => open(app, user, pending).await,
         PageState::Here {
             number,
             approved: false,
-        } => show(app, &number),
-        PageState::Here { approved: true, .. } => take(app, page, headers).await,
-        PageState::Elsewhere => elsewhere(app),
-        PageState::Done => gone(app),
+        } => show(service, &number),
+        PageState::Here { approved: true, .. } => {
+            take(app, user, pending, secret.unwrap_or_default()).await
+        }
+        PageState::Elsewhere => elsewhere(service),
+        PageState::Done => gone(service),
     }
 }
 
-fn state(app: &App, page: &Page, secret: Option<&str>) -> Result<PageState, Error> {
-    let core = app.service.core();
-    let state = protect::page(core, page.user, &page.verification, secret);
+/// GET /pages/push.js.
+pub(super) async fn script() -> Response {
+    let javascript = HeaderValue::from_static("text/javascript; charset=utf-8");
+    let text = include_str!("../../../templates/push.js");
+    ([(CONTENT_TYPE, javascript)], text).into_response()
+}
+
+fn state(
+    app: &App,
+    user: UserId,
+    pending: &Verification,
+    secret: Option<&str>,
+) -> Result<PageState, Error> {
+    let state = protect::page(&app.service.core(), user, pending, secret);
     Ok(state.map_err(Refusal::Fault)?)
 }
 
 /// Binds this browser by a cookie that no script reads and no other site sends. Two browsers at once: one is the first.
-async fn open(app: &App, page: &Page) -> Result<Response, Error> {
+async fn open(app: &App, user: UserId, pending: &Verification) -> Result<Response, Error> {
+    let core = app.service.core();
     let secret = tokens::generate(&mut clock::system_rng());
-    let opening = Answer::Open(secret.expose_secret().to_owned());
-    let Some(_) = give(app, page, &opening).await? else {
-        return gone(app);
+    let secret = secret.expose_secret();
+    let opening = Answer::Open(secret.to_owned());
+    let Some(_) = give(app, user, pending.id, &opening).await? else {
+        return gone(&core.service_name);
     };
-    let id = page.verification.id;
-    let verification = app.service.verification(page.user, id).await?;
-    let bound = Page {
-        verification,
-        ..*page
+    let pending = app.service.verification(user, pending.id).await?;
+    let PageState::Here { number, .. } = state(app, user, &pending, Some(secret))? else {
+        return elsewhere(&core.service_name);
     };
-    let PageState::Here { number, .. } = state(app, &bound, Some(secret.expose_secret()))? else {
-        return elsewhere(app);
+    let mut response = show(&core.service_name, &number)?;
+    let secure = match core.public_url.scheme() {
+        "https" => "; Secure",
+        _ => "",
     };
-    let mut response = show(app, &number)?;
-    let https = app.service.core().public_url.scheme() == "https";
-    let cookie = format!(
-        "{COOKIE_NAME}={}; Path=/verify/{id}; HttpOnly; SameSite=Strict{}",
-        secret.expose_secret(),
-        if https { "; Secure" } else { "" },
-    );
+    let id = pending.id;
+    let cookie =
+        format!("{COOKIE_NAME}={secret}; Path=/verify/{id}; HttpOnly; SameSite=Strict{secure}");
     let mut cookie = HeaderValue::try_from(cookie).map_err(|_| Error::Internal)?;
     cookie.set_sensitive(true);
     response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }
 
-async fn take(app: &App, page: &Page, headers: &HeaderMap) -> Result<Response, Error> {
-    let taking = Answer::Take(secret(headers).unwrap_or_default().to_owned());
-    let Some(Outcome::OnPage { otp, redirect_to }) = give(app, page, &taking).await? else {
-        return gone(app);
+async fn take(
+    app: &App,
+    user: UserId,
+    pending: &Verification,
+    secret: &str,
+) -> Result<Response, Error> {
+    let service = &app.service.core().service_name;
+    let taking = Answer::Take(secret.to_owned());
+    let taken = give(app, user, pending.id, &taking).await?;
+    let Some(Outcome::OnPage { otp, redirect_to }) = taken else {
+        return gone(service);
     };
     let redirect_to = redirect_to.ok_or(Error::Internal)?;
-    let next = with_otp(&redirect_to, page.verification.id, otp.expose_secret())?;
+    let next = with_otp(&redirect_to, pending.id, otp.expose_secret())?;
     let told = Told {
-        service: &app.service.core().service_name,
+        service,
         title: "Thank you",
         text: "You are being taken back to where you were signing in.",
         next: Some(&next),
@@ -104,13 +135,18 @@ async fn take(app: &App, page: &Page, headers: &HeaderMap) -> Result<Response, E
 }
 
 /// `None` if what was pending has ended meanwhile.
-async fn give(app: &App, page: &Page, answer: &Answer) -> Result<Option<Outcome>, Error> {
+async fn give(
+    app: &App,
+    user: UserId,
+    id: Uuid,
+    answer: &Answer,
+) -> Result<Option<Outcome>, Error> {
     let command = GiveAnswer {
-        id: page.verification.id,
+        id,
         from: Origin::Person,
         answer: Data::of(answer),
     };
-    match app.service.decide(page.user, command).await {
+    match app.service.decide(user, command).await {
         Ok(outcome) => Ok(Some(outcome)),
         Err(service::Error::Refused(
             Refusal::NotFound | Refusal::Unauthorized(_) | Refusal::NotActive | Refusal::Disabled,
@@ -134,17 +170,14 @@ struct Number<'a> {
     number: &'a str,
 }
 
-fn show(app: &App, number: &SecretString) -> Result<Response, Error> {
-    let page = Number {
-        service: &app.service.core().service_name,
-        number: number.expose_secret(),
-    };
-    render(StatusCode::OK, &page)
+fn show(service: &str, number: &SecretString) -> Result<Response, Error> {
+    let number = number.expose_secret();
+    render(StatusCode::OK, &Number { service, number })
 }
 
-fn elsewhere(app: &App) -> Result<Response, Error> {
+fn elsewhere(service: &str) -> Result<Response, Error> {
     let page = Told {
-        service: &app.service.core().service_name,
+        service,
         title: "This page is open elsewhere",
         text: "Another browser shows the number of this sign-in. If that is not yours, deny it in the app, and begin again where you were signing in.",
         next: None,

@@ -1,122 +1,6 @@
-<<<<<<< HEAD
-//! `/verify/{verification_id}`: where a person answers a challenge that a short code cannot carry. Which page it is its
-//! factor says. The page accepts nothing: it gives the browser a one-time code for the caller (contract, Hosted pages).
-
-use axum::extract::{Path, Request, State};
-use axum::response::Response;
-use http::StatusCode;
-
-use super::{Told, push, render};
-use crate::factor::Factor;
-use crate::factor::protect::Protect;
-use crate::http::App;
-use crate::http::error::Error;
-use crate::mfa::decision::Link;
-use crate::mfa::ids::UserId;
-use crate::mfa::user::{Status, Verification};
-use crate::service;
-
-/// The page of a verification
-///
-/// It changes nothing: only the press of its button does.
-#[utoipa::path(
-    get,
-    path = "/verify/{verification_id}",
-    operation_id = "verification_page",
-    tag = "Pages",
-    params(("verification_id" = String, Path, description = "The verification")),
-    responses(
-        (status = 200, description = "What is asked, and a button", body = String, content_type = "text/html"),
-        (status = 410, description = "The verification has ended, has no page or never was", body = String, content_type = "text/html"),
-    ),
-)]
-pub(in crate::http) async fn ask(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Error> {
-    match find(&app, &id).await? {
-        Some(page) if page.factor == Protect.description().name => {
-            push::ask(&app, &page, request.headers())
-        }
-        _ => gone(&app),
-    }
-}
-
-/// Press the button on the page of a verification
-#[utoipa::path(
-    post,
-    path = "/verify/{verification_id}",
-    operation_id = "press_verification_page",
-    tag = "Pages",
-    params(("verification_id" = String, Path, description = "The verification")),
-    responses(
-        (status = 200, description = "How it stands now", body = String, content_type = "text/html"),
-        (status = 409, description = "Another browser shows the page", body = String, content_type = "text/html"),
-        (status = 410, description = "The verification has ended, has no page or never was", body = String, content_type = "text/html"),
-    ),
-)]
-pub(in crate::http) async fn press(
-    State(app): State<App>,
-    Path(id): Path<String>,
-    request: Request,
-) -> Result<Response, Error> {
-    match find(&app, &id).await? {
-        Some(page) if page.factor == Protect.description().name => {
-            push::press(&app, &page, request.headers()).await
-        }
-        _ => gone(&app),
-    }
-}
-
-/// A verification that has a page, and is pending.
-pub(super) struct Page {
-    /// Whose it is.
-    pub(super) user: UserId,
-    /// The verification.
-    pub(super) verification: Verification,
-    /// The name of its factor.
-    pub(super) factor: &'static str,
-}
-
-/// The pending verification with this id, if it has a page.
-async fn find(app: &App, id: &str) -> Result<Option<Page>, Error> {
-    let Ok(id) = id.parse() else { return Ok(None) };
-    let link = app.service.store().linked_user(Link::of_verification(id));
-    let Some(user) = link.await? else {
-        return Ok(None);
-    };
-    let verification = match app.service.verification(user, id).await {
-        Ok(it) if it.status == Status::Pending && it.on_page => it,
-        Ok(_) | Err(service::Error::NoSuchUser | service::Error::Refused(_)) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let factor = app
-        .service
-        .core()
-        .catalogue
-        .described(verification.factor_id);
-    Ok(factor.map(|factor| Page {
-        user,
-        verification,
-        factor: factor.name,
-    }))
-}
-
-/// Also for one that never was: whoever guesses learns nothing.
-pub(super) fn gone(app: &App) -> Result<Response, Error> {
-    let page = Told {
-        service: &app.service.core().service_name,
-        title: "This page does not work any more",
-        text: "It was used or denied, or its time is up. Go back to where you were signing in, and begin again.",
-        next: None,
-    };
-    render(StatusCode::GONE, &page)
-=======
 //! `/verify/{verification_id}`: where the person answers a challenge that no short code can answer. It never accepts the
 //! verification: it gives the browser a one-time `otp` for whoever began it (contract, Hosted pages).
 
-use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
@@ -127,9 +11,11 @@ use uuid::Uuid;
 
 use super::key::{self, KeyPage, Next};
 use super::link::{gone, time};
-use super::linked;
+use super::{linked, push};
+use crate::factor::protect;
 use crate::factor::webauthn;
 use crate::http::App;
+use crate::http::body::MediaType;
 use crate::http::error::Error;
 use crate::http::extract;
 use crate::mfa::decision::Link;
@@ -157,9 +43,12 @@ pub(in crate::http) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let core = app.service.core();
-    let Some((_, verification)) = find(&app, &id).await? else {
+    let Some((user, verification)) = find(&app, &id).await? else {
         return gone(&core.service_name);
     };
+    if is_push(&app, &verification) {
+        return push::ask(&app, user, &verification, &headers);
+    }
     let Some(options) = webauthn::challenge(&verification) else {
         return gone(&core.service_name);
     };
@@ -183,14 +72,14 @@ pub(in crate::http) async fn page(
 
 /// Send what the key has signed
 ///
-/// The answer says where the browser goes: back to the caller, with the `otp` that completes the verification.
+/// A key's answer is JSON, and so is what follows: it says where the browser goes: back to the caller, with the `otp` that completes the verification.
 #[utoipa::path(
     post,
     path = "/verify/{verification_id}",
     operation_id = "verify_on_page",
     tag = "Pages",
     params(("verification_id" = String, Path, description = "The verification")),
-    request_body(content = Value, description = "The `PublicKeyCredential` in its JSON form"),
+    request_body(content((Value = "application/json"), (String = "application/x-www-form-urlencoded")), description = "The `PublicKeyCredential` in its JSON form, or the press of a button"),
     responses(
         (status = 200, description = "Where the browser goes", body = Next, example = json!({
             "go_to": "https://app.example.com/in?verification_id=7e3ab3d6-ad29-4c95-9d9b-2a1f8b4f8f10&otp=kPxWqZ0n3vL1c5s7y9b2dA"
@@ -203,12 +92,27 @@ pub(in crate::http) async fn finish(
     State(app): State<App>,
     Path(id): Path<String>,
     request: Request,
-) -> Result<Json<Next>, Error> {
+) -> Result<Response, Error> {
+    if MediaType::of(request.headers()) == MediaType::Form {
+        return match find(&app, &id).await? {
+            Some((user, it)) if is_push(&app, &it) => {
+                push::press(&app, user, &it, request.headers()).await
+            }
+            _ => gone(&app.service.core().service_name),
+        };
+    }
     let extract::Json(credential) = app.read_body(request).await?;
     let found = find(&app, &id).await?;
     let (user, verification) = found.ok_or(Refusal::NotFound)?;
     webauthn::challenge(&verification).ok_or(Refusal::NotFound)?;
-    key::answer(&app, user, verification.id, credential).await
+    let next = key::answer(&app, user, verification.id, credential).await?;
+    Ok(next.into_response())
+}
+
+fn is_push(app: &App, verification: &Verification) -> bool {
+    let core = app.service.core();
+    let factor = core.catalogue.described(verification.factor_id);
+    factor.is_some_and(|factor| factor.key == protect::KEY)
 }
 
 /// The pending verification that has a page at this id.
@@ -416,5 +320,4 @@ mod tests {
             (307, Some(here.as_str()))
         );
     }
->>>>>>> main
 }

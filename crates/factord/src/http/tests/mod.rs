@@ -87,15 +87,11 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-<<<<<<< HEAD
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
-            protect: crate::factor::protect::ProtectSettings::default(),
-=======
->>>>>>> main
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
             webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
+            push: None,
         };
         change_core(&mut core);
         let core = Arc::new(core);

@@ -4,11 +4,7 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
-<<<<<<< HEAD
-mod protect;
-=======
 mod policy;
->>>>>>> main
 mod recovery_codes;
 mod registration;
 mod temporary_token;
@@ -46,7 +42,6 @@ use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
-const PROTECT: i64 = 58_958;
 const SMS: i64 = 58_959;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
@@ -70,24 +65,9 @@ impl World {
     fn new() -> Self {
         let profile = profile();
         Self {
-<<<<<<< HEAD
-            core: Core {
-                rules: Rules::default(),
-                keys: Keys::derive(&MasterKey::generate(&mut rng)),
-                catalogue: Catalogue::standard(),
-                service_name: "Example & Co".to_owned(),
-                public_url: "http://localhost:8080".parse().unwrap(),
-                magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
-                protect: crate::factor::protect::ProtectSettings::default(),
-                redirects: RedirectPolicy::Loopback,
-            },
-            now,
-            rng,
-=======
             core: core(),
             now: profile.created_at,
             rng: StdRng::seed_from_u64(2),
->>>>>>> main
             user: User {
                 id: UserId::new(7).unwrap(),
                 profile,
@@ -240,6 +220,7 @@ pub fn core() -> Core {
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
         webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
+        push: None,
     }
 }
 

@@ -264,7 +264,7 @@ fn a_number_is_asked_for_as_the_policy_says() {
         (NumberMatching::OnRequest, true, Some(2)),
         (NumberMatching::Always, false, Some(2)),
     ] {
-        world.core.protect.number_matching = policy;
+        world.core.policies.everybody.number_matching = policy;
         let options = Options {
             number_matching: asked,
             ..Options::default()
@@ -276,7 +276,7 @@ fn a_number_is_asked_for_as_the_policy_says() {
         let approved = world.say(&phone, id, true, &number.unwrap_or_default());
         assert!(matches!(approved, Ok(Outcome::Accepted(_))));
     }
-    world.core.protect.digits = 6;
+    world.core.policies.everybody.number_digits = 6;
     let view = world.push(device, asking_for_a_number()).unwrap();
     assert_eq!(view.shown.number.unwrap().len(), 6);
 }
