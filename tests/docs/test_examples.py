@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+from harness import app
 from harness.server import ROOT
 
 PAGES = sorted(
@@ -24,6 +25,7 @@ SHAPES = [
     (r"\b[0-9a-f]{64}\b", "<token>"),
     (r"\b[A-Z2-7]{32}\b", "<secret>"),
     (r"\b[A-Z2-7]{5}-[A-Z2-7]{5}-[A-Z2-7]{4}\b", "<recovery code>"),
+    (r"\b(?:[A-Z2-7]{4}-){6}[A-Z2-7]{2}\b", "<activation code>"),
     (r"user_temp_otp_\d+", "<temporary>"),
     (r"\b\d{6,9}\b", "<number>"),
     (r"127\.0\.0\.1:\d+", "<address>"),
@@ -84,6 +86,7 @@ def test_a_reader_sees_what_the_page_shows(page, start_dev, tmp_path):
     env = {
         "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "HOME": str(tmp_path),
         "CLIENT_ID": server.CLIENT_ID, "CLIENT_SECRET": server.client_secret, "DATA": str(server.data),
+        "AUTHENTICATOR": app.binary(),
         "FACTORD": os.environ.get("FACTORD_BIN", str(ROOT / "target/debug/factord")),
     }
     here = lambda text: text.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")

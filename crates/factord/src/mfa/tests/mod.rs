@@ -5,6 +5,7 @@ mod counting;
 mod histories;
 mod one_use;
 mod policy;
+mod protect;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
@@ -42,6 +43,7 @@ use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
+const PROTECT: i64 = 58_958;
 const SMS: i64 = 58_959;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
