@@ -79,16 +79,15 @@ impl Serve {
             policy,
         )
         .await?;
-        let sender = match config.delivery.channels().as_slice() {
-            [] => None,
-            _ => {
-                let core = node.service.core();
-                Some(
-                    config
-                        .delivery
-                        .sender(Arc::clone(&node.clock), &core.keys)?,
-                )
-            }
+        let sender = if config.delivery.channels().is_empty() {
+            None
+        } else {
+            let core = node.service.core();
+            Some(
+                config
+                    .delivery
+                    .sender(Arc::clone(&node.clock), &core.keys)?,
+            )
         };
         let server = Server::bind(config.net()).await?;
         info!(address = %server.address(), "listening");

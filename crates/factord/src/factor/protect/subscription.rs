@@ -69,19 +69,19 @@ impl Endpoints {
         let bare = endpoint.username().is_empty() && endpoint.password().is_none();
         bare && match self {
             Self::Any => matches!(endpoint.scheme(), "http" | "https"),
-            Self::Public => endpoint.scheme() == "https" && endpoint.host().is_some_and(is_public),
+            Self::Public => endpoint.scheme() == "https" && endpoint.host().is_some_and(|host| is_public(&host)),
         }
     }
 }
 
-fn is_public(host: Host<&str>) -> bool {
+fn is_public(host: &Host<&str>) -> bool {
     match host {
         Host::Domain(name) => {
             let name = name.trim_end_matches('.');
             name.contains('.') && !LOCAL.iter().any(|end| name.ends_with(end))
         }
-        Host::Ipv4(address) => is_public_address(address.into()),
-        Host::Ipv6(address) => is_public_address(address.into()),
+        Host::Ipv4(address) => is_public_address((*address).into()),
+        Host::Ipv6(address) => is_public_address((*address).into()),
     }
 }
 

@@ -20,6 +20,7 @@ use crate::mfa::ids;
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Answered {
     /// Whose device it is.
+    #[schema(value_type = Option<String>)]
     user_id: Option<UserId>,
     /// The verification.
     #[schema(value_type = Option<VerificationId>)]

@@ -22,6 +22,7 @@ use crate::mfa::ids::{DeviceNumber, UserId as User};
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Asked {
     /// Whose device it is.
+    #[schema(value_type = Option<String>)]
     user_id: Option<UserId>,
     /// The device.
     device_id: Option<DeviceId>,

@@ -11,7 +11,7 @@ use crate::http::wire;
 
 /// The service, for an app.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct Service {
+pub(super) struct Known {
     /// What the service is called; it is part of what an app signs.
     #[schema(examples("factord"))]
     service_name: String,
@@ -29,13 +29,13 @@ pub(super) struct Service {
     path = "/app/v1/service",
     operation_id = "app_service",
     tag = "App",
-    responses((status = 200, description = "The service", body = Service, example = json!({
+    responses((status = 200, description = "The service", body = Known, example = json!({
         "service_name": "factord", "at": "2026-01-31T12:00:00Z"
     }))),
 )]
-pub(super) async fn handler(State(app): State<App>) -> Json<Service> {
+pub(super) async fn handler(State(app): State<App>) -> Json<Known> {
     let core = app.service.core();
-    Json(Service {
+    Json(Known {
         service_name: core.service_name.clone(),
         at: wire::time(app.service.store().now()),
         web_push_key: core.push.map(|_| core.keys.web_push().public_text()),

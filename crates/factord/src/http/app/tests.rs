@@ -53,10 +53,8 @@ impl<'a> Phone<'a> {
     }
 
     fn sign(&self, parts: &[&str]) -> String {
-        let text: String = parts
-            .iter()
-            .map(|part| format!("{}:{part},", part.len()))
-            .collect();
+        let netstring = |part: &&str| format!("{}:{part},", part.len());
+        let text = parts.iter().map(netstring).collect::<Vec<_>>().concat();
         let signature: Signature = self.key.sign(text.as_bytes());
         BASE64URL_NOPAD.encode(&signature.to_bytes())
     }

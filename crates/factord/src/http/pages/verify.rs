@@ -34,6 +34,7 @@ use crate::mfa::user::Verification;
     params(("verification_id" = String, Path, description = "The verification")),
     responses(
         (status = 200, description = "The page", body = String, content_type = "text/html"),
+        (status = 409, description = "Another browser shows the page", body = String, content_type = "text/html"),
         (status = 410, description = "It is over, has no page or never was", body = String, content_type = "text/html"),
     ),
 )]
@@ -81,9 +82,14 @@ pub(in crate::http) async fn page(
     params(("verification_id" = String, Path, description = "The verification")),
     request_body(content((Value = "application/json"), (String = "application/x-www-form-urlencoded")), description = "The `PublicKeyCredential` in its JSON form, or the press of a button"),
     responses(
-        (status = 200, description = "Where the browser goes", body = Next, example = json!({
-            "go_to": "https://app.example.com/in?verification_id=7e3ab3d6-ad29-4c95-9d9b-2a1f8b4f8f10&otp=kPxWqZ0n3vL1c5s7y9b2dA"
-        })),
+        (status = 200, description = "Where the browser goes, or the page as it stands now", content(
+            (Next = "application/json", example = json!({
+                "go_to": "https://app.example.com/in?verification_id=7e3ab3d6-ad29-4c95-9d9b-2a1f8b4f8f10&otp=kPxWqZ0n3vL1c5s7y9b2dA"
+            })),
+            (String = "text/html"),
+        )),
+        (status = 409, description = "Another browser shows the page", body = String, content_type = "text/html"),
+        (status = 410, description = "It is over, has no page or never was, and a button was pressed", body = String, content_type = "text/html"),
         (status = 400, description = "The body is not JSON, or has not the fields"),
         (status = 408, description = "The body did not come in time"),
         (status = 413, description = "The body is too large"),
