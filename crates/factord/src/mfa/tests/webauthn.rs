@@ -287,7 +287,7 @@ fn a_new_key_from_elsewhere_or_without_proof_is_refused_and_counted() {
 }
 
 #[test]
-fn an_assertion_that_is_forged_replayed_or_another_keys_is_refused_and_counted() {
+fn an_assertion_that_is_forged_or_another_keys_is_refused_and_counted() {
     type Forge = fn(&mut SoftKey, &Value) -> Value;
     let forgeries: [(&str, Forge, Reason); 11] = [
         (
@@ -386,7 +386,10 @@ fn an_assertion_that_is_forged_replayed_or_another_keys_is_refused_and_counted()
             (Action::CompleteVerification, Some(expected))
         );
     }
+}
 
+#[test]
+fn an_assertion_that_is_replayed_is_refused_and_does_not_bar_the_owner() {
     let mut world = World::new();
     let mut key = SoftKey::new(ORIGIN);
     let device = world.enrol_key(&mut key);
