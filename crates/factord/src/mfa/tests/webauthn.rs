@@ -505,7 +505,6 @@ fn under_a_policy_of_attestation_only_allowed_models_are_enrolled() {
     let roots = authorities(&maker.root(), &[Uuid::from_bytes(allowed)]).unwrap();
     let mut world = World::new();
     world.core.webauthn = Some(RelyingParty::new(Settings {
-        name: "Example",
         id: "localhost",
         origins: vec![Url::parse(ORIGIN).unwrap()],
         user_verification: UserVerification::Required,
@@ -538,7 +537,6 @@ fn under_a_policy_of_attestation_only_allowed_models_are_enrolled() {
 fn where_verification_is_preferred_a_key_goes_on_as_it_began() {
     let mut world = World::new();
     world.core.webauthn = Some(RelyingParty::new(Settings {
-        name: "Example",
         id: "localhost",
         origins: vec![Url::parse(ORIGIN).unwrap()],
         user_verification: UserVerification::Preferred,
