@@ -69,7 +69,9 @@ impl Endpoints {
         let bare = endpoint.username().is_empty() && endpoint.password().is_none();
         bare && match self {
             Self::Any => matches!(endpoint.scheme(), "http" | "https"),
-            Self::Public => endpoint.scheme() == "https" && endpoint.host().is_some_and(|host| is_public(&host)),
+            Self::Public => {
+                endpoint.scheme() == "https" && endpoint.host().is_some_and(|host| is_public(&host))
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::http::App;
 use crate::http::body::MediaType;
 use crate::http::error::Error;
 use crate::http::extract;
+use crate::http::openapi::OnPage;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
@@ -90,12 +91,7 @@ pub(in crate::http) async fn page(
         )),
         (status = 409, description = "Another browser shows the page", body = String, content_type = "text/html"),
         (status = 410, description = "It is over, has no page or never was, and a button was pressed", body = String, content_type = "text/html"),
-        (status = 400, description = "The body is not JSON, or has not the fields"),
-        (status = 408, description = "The body did not come in time"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The media type is not JSON"),
-        (status = 401, description = "It is not the key's answer to this challenge"),
-        (status = 404, description = "It is over, has no page or never was"),
+        OnPage,
     ),
 )]
 pub(in crate::http) async fn finish(

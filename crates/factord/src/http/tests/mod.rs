@@ -90,7 +90,7 @@ impl Server {
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
-            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
             push: None,
         };
         change_core(&mut core);
