@@ -362,6 +362,7 @@ fn core() -> Core {
         policies: factord::mfa::policy::Policies::default(),
         texts: factord::messages::Texts::default(),
         webauthn: None,
+        push: None,
         public_url: "http://localhost".parse().expect("an address"),
     }
 }
