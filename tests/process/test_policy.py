@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness import expect, oath
-from harness.people import AUTHENTICATOR, RECOVERY
+from harness.people import AUTHENTICATOR, PROTECT, RECOVERY
 from harness.serve import Installation, refused, run
 
 PATIENCE = 20
@@ -70,7 +70,7 @@ def test_a_new_policy_holds_from_the_next_request_on_and_a_wrong_one_changes_not
     api = one.api()
     clerk, guard = user(api, "Finance"), user(api, "security")
     assert offered(api, clerk) == [RECOVERY]
-    assert offered(api, guard) == [AUTHENTICATOR, RECOVERY]
+    assert offered(api, guard) == [AUTHENTICATOR, PROTECT, RECOVERY]
     registrations = f"/api/2/mfa/users/{clerk}/registrations"
     authenticator = {"factor_id": AUTHENTICATOR, "display_name": "x"}
     expect.invalid(api.post(registrations, authenticator), "factor_id")
@@ -90,7 +90,7 @@ def test_a_new_policy_holds_from_the_next_request_on_and_a_wrong_one_changes_not
     problems = " ".join(line.get("problem", "") for line in said if line["level"] == "ERROR")
     assert "policy.groups.finance.factor (in " in problems and "did you mean factors?" in problems
     assert "policy.groups.finance.max_expires_in (in " in problems and "5 is outside 120 to 900" in problems
-    assert offered(api, clerk) == [] and offered(api, guard) == [AUTHENTICATOR, RECOVERY]
+    assert offered(api, clerk) == [] and offered(api, guard) == [AUTHENTICATOR, PROTECT, RECOVERY]
 
     # No file is no policy either
     one.config.rename(one.base / "gone.toml")
@@ -113,7 +113,7 @@ def test_whoever_is_moved_is_held_to_the_new_group_at_once(one):
     one.start()
     api = one.api()
     ident = user(api, "security")
-    assert offered(api, ident) == [AUTHENTICATOR, RECOVERY]
+    assert offered(api, ident) == [AUTHENTICATOR, PROTECT, RECOVERY]
     moved = {"custom_attributes": {"department": "finance"}}
     expect.ok(api.put(f"/api/2/users/{ident}", moved), 200)
     assert offered(api, ident) == [RECOVERY]
@@ -145,7 +145,10 @@ def test_what_holds_for_whom_is_shown(one):
     assert everybody["group"] is None and finance["group"] == "finance"
     assert finance["offered"] == [{"factor": "recovery_codes", "factor_id": RECOVERY, "devices": 1}]
     assert legal["disabled"] == ["recovery_codes"]
-    assert legal["offered"] == [{"factor": "authenticator", "factor_id": AUTHENTICATOR, "devices": 2}]
+    assert legal["offered"] == [
+        {"factor": "authenticator", "factor_id": AUTHENTICATOR, "devices": 2},
+        {"factor": "protect", "factor_id": PROTECT, "devices": 1},
+    ]
 
     def by(*arguments):
         return json.loads(run("policy", "check", one.config, *arguments, "--output", "json"))
