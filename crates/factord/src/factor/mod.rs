@@ -8,6 +8,7 @@ pub mod email;
 pub mod magic_link;
 pub mod recovery_codes;
 pub mod sms;
+pub mod voice;
 
 use rand::CryptoRng;
 use secrecy::SecretString;
