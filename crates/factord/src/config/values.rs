@@ -287,9 +287,8 @@ from_text!(PhoneNumber, |text| {
 });
 
 fn is_number(text: &str) -> bool {
-    text.strip_prefix('+').is_some_and(|it| {
-        (8..=15).contains(&it.len()) && it.chars().all(|c| c.is_ascii_digit())
-    })
+    text.strip_prefix('+')
+        .is_some_and(|it| (8..=15).contains(&it.len()) && it.chars().all(|c| c.is_ascii_digit()))
 }
 
 impl SenderId {

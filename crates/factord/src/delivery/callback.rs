@@ -114,10 +114,28 @@ mod tests {
             !keys.is_webhook(now, time, url, body, signature)
         };
         let (keys, time) = (keys(), "1700000000");
-        assert!(refused(&keys, time, "https://mfa.example.com/voice/1/3/digits", BODY, SIGNATURE));
-        assert!(refused(&keys, time, URL, r#"{"digits":"123457"}"#, SIGNATURE));
+        assert!(refused(
+            &keys,
+            time,
+            "https://mfa.example.com/voice/1/3/digits",
+            BODY,
+            SIGNATURE
+        ));
+        assert!(refused(
+            &keys,
+            time,
+            URL,
+            r#"{"digits":"123457"}"#,
+            SIGNATURE
+        ));
         assert!(refused(&keys, "1700000001", URL, BODY, SIGNATURE));
-        assert!(refused(&CallbackKeys::default(), time, URL, BODY, SIGNATURE));
+        assert!(refused(
+            &CallbackKeys::default(),
+            time,
+            URL,
+            BODY,
+            SIGNATURE
+        ));
         for signature in ["", "v1=", "v1=zz", &SIGNATURE[3..], &SIGNATURE[..20]] {
             assert!(refused(&keys, time, URL, BODY, signature), "{signature}");
         }

@@ -219,7 +219,7 @@ fn write(ceremony: &Ceremony<'_>, token: &SecretString, expires_at: Timestamp) -
 }
 
 /// The path of a call's link; what the gateway reports goes to paths below it.
-fn path(id: Uuid, token: &SecretString) -> String {
+pub fn path(id: Uuid, token: &SecretString) -> String {
     format!("{PATH}{id}/{}", token.expose_secret())
 }
 

@@ -30,6 +30,7 @@ use super::error::{Error, V1Error};
         (name = "MFA", description = "Factors, registrations, devices, verifications and temporary tokens"),
         (name = "Users", description = "The people whose factors are kept"),
         (name = "OAuth 2", description = "Bearer tokens for applications"),
+        (name = "Calls", description = "For the gateway that makes the calls"),
         (name = "Operation", description = "For whoever runs the service"),
     ),
     components(schemas(ErrorBody, StatusBody, V1Error)),
@@ -99,6 +100,10 @@ refusals! {
     DevReading => current [foreign(), query(), values(&["user_id"]), ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
+    /// Of the calls of `factord dev`.
+    DevCalling => current [foreign(), of_thing(), of_body(), values(&["hang_up"]), ours()];
+    /// Of what gateways ask and report of a call.
+    OfGateways => current [vec![Error::Forged], of_gateway(), values(&["digits"]), ours()];
     /// Of the token endpoints.
     TokenErrors => older [vec![Error::InvalidClient], of_body(), ours()];
     /// Of reading the rate limit.
@@ -130,6 +135,14 @@ fn of_body() -> Vec<Error> {
         Error::RequestTimeout,
         Error::PayloadTooLarge,
         Error::UnsupportedMediaType,
+    ]
+}
+
+fn of_gateway() -> Vec<Error> {
+    vec![
+        Error::bad_request("the body must be a JSON object"),
+        Error::RequestTimeout,
+        Error::PayloadTooLarge,
     ]
 }
 

@@ -6,6 +6,7 @@ mod events;
 mod guard;
 mod outbox;
 mod outbox_page;
+mod voice;
 
 use std::sync::Arc;
 
@@ -44,5 +45,6 @@ pub(super) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(outbox::handler))
         .routes(routes!(outbox_page::handler))
         .routes(routes!(clock::handler))
+        .routes(routes!(voice::handler))
         .routes(routes!(events::handler))
 }

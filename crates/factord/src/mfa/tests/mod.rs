@@ -9,6 +9,7 @@ mod recovery_codes;
 mod registration;
 mod temporary_token;
 mod verification;
+mod voice;
 
 use std::collections::HashMap;
 
@@ -41,6 +42,7 @@ use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
+const VOICE: i64 = 58_960;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
 const RECOVERY_CODES: i64 = 58_965;
