@@ -26,7 +26,10 @@ fn server() -> Server {
 async fn ring(server: &Server) -> String {
     server.deliver().await;
     let outbox = server.client_by("").get("/dev/outbox").await.body;
-    assert_eq!((&outbox[0]["channel"], &outbox[0]["code"]), (&json!("voice"), &Value::Null));
+    assert_eq!(
+        (&outbox[0]["channel"], &outbox[0]["code"]),
+        (&json!("voice"), &Value::Null)
+    );
     let link = outbox[0]["link"].as_str().unwrap();
     link.strip_prefix(BASE).unwrap().to_owned()
 }
@@ -58,7 +61,10 @@ async fn twilio_as(server: &Server, signed: &str, path: &str, form: &[(&str, &st
         .finish();
     let headers = [
         ("x-twilio-signature", signature),
-        ("content-type", "application/x-www-form-urlencoded".to_owned()),
+        (
+            "content-type",
+            "application/x-www-form-urlencoded".to_owned(),
+        ),
     ];
     post(server, path, &headers, body).await
 }
@@ -68,7 +74,11 @@ async fn twilio(server: &Server, path: &str, form: &[(&str, &str)]) -> Answer {
 }
 
 async fn types(server: &Server, link: &str, digits: &str) -> Answer {
-    let form = [("CallSid", "CA1"), ("Digits", digits), ("From", "+12025550100")];
+    let form = [
+        ("CallSid", "CA1"),
+        ("Digits", digits),
+        ("From", "+12025550100"),
+    ];
     twilio(server, &format!("{link}/digits"), &form).await
 }
 
@@ -136,10 +146,18 @@ async fn a_call_enrols_by_what_is_typed_on_the_phone_and_by_nothing_else() {
     let (tail, code) = (format!("/registrations/{}", made.id()), told(&made));
     let link = ring(&server).await;
     assert_eq!(told(&person.get(&tail).await), code);
-    let page = twilio(&server, &link, &[("CallSid", "CA1"), ("CallStatus", "in-progress")]).await;
-    assert_eq!(page.header("content-type"), Some("application/xml; charset=utf-8"));
-    let start = r#"<?xml version="1.0" encoding="UTF-8"?>
-<Response><Gather input="dtmf" numDigits="6" finishOnKey="#" timeout="15" method="POST" action=""#;
+    let page = twilio(
+        &server,
+        &link,
+        &[("CallSid", "CA1"), ("CallStatus", "in-progress")],
+    )
+    .await;
+    assert_eq!(
+        page.header("content-type"),
+        Some("application/xml; charset=utf-8")
+    );
+    let start = r##"<?xml version="1.0" encoding="UTF-8"?>
+<Response><Gather input="dtmf" numDigits="6" finishOnKey="#" timeout="15" method="POST" action=""##;
     let rest = page.text.strip_prefix(start).unwrap();
     let expected = format!(
         r#"{BASE}{link}/digits"><Say language="en-US">This is factord. Please type the code that is shown to you, then press the hash key. If you did not ask for this call, hang up.</Say></Gather><Say language="en-US">Goodbye.</Say><Hangup/></Response>"#
@@ -147,7 +165,10 @@ async fn a_call_enrols_by_what_is_typed_on_the_phone_and_by_nothing_else() {
     assert_eq!(rest.trim_end(), expected);
     assert!(!page.text.contains(&code));
 
-    person.put(&tail, json!({"otp": code})).await.refused_as_polled();
+    person
+        .put(&tail, json!({"otp": code}))
+        .await
+        .refused_as_polled();
     assert_eq!(stands(&person, &tail).await, pending());
     let again = types(&server, &link, &other(&code)).await.text;
     assert!(again.contains("<Gather") && again.contains("That is not the code. Please try again."));
@@ -158,7 +179,10 @@ async fn a_call_enrols_by_what_is_typed_on_the_phone_and_by_nothing_else() {
     // That the call is over afterwards says nothing new, and is no refusal.
     assert_eq!(ends(&server, &link, "completed").await.status, 204);
     let event = newest_event(&admin, &person).await;
-    assert_eq!((&event["action"], &event["refused"]), (&json!("confirm_registration"), &Value::Null));
+    assert_eq!(
+        (&event["action"], &event["outcome"]),
+        (&json!("confirm_registration"), &json!("success"))
+    );
 }
 
 #[tokio::test]
@@ -174,8 +198,10 @@ async fn a_verification_waits_for_the_phone_and_a_put_with_the_code_is_a_wrong_c
     assert!(done.text.contains("Thank you"));
     assert_eq!(stands(&person, &tail).await, ("accepted".to_owned(), None));
     let late = types(&server, &link, &code).await;
-    assert!(late.status == 200 && !late.text.contains("Thank you") && late.text.contains("Goodbye"));
-    assert_eq!(newest_event(&admin, &person).await["refused"], "finished");
+    assert!(
+        late.status == 200 && !late.text.contains("Thank you") && late.text.contains("Goodbye")
+    );
+    assert_eq!(newest_event(&admin, &person).await["reason"], "finished");
     let greeted = twilio(&server, &link, &[]).await.text;
     assert!(!greeted.contains("<Gather") && greeted.contains("<Hangup/>"));
 }
@@ -218,8 +244,12 @@ async fn how_a_call_ended_is_what_the_caller_reads() {
             assert_eq!(stands(&person, &tail).await, pending(), "{status}");
             continue;
         };
-        assert_eq!(stands(&person, &tail).await, rejected(Some(reason)), "{status}");
-        assert_eq!(newest_event(&admin, &person).await["refused"], reason);
+        assert_eq!(
+            stands(&person, &tail).await,
+            rejected(Some(reason)),
+            "{status}"
+        );
+        assert_eq!(newest_event(&admin, &person).await["reason"], reason);
         types(&server, &link, &code).await;
         assert_eq!(stands(&person, &tail).await, rejected(Some(reason)));
     }
@@ -236,7 +266,7 @@ async fn digits_after_the_time_is_up_are_refused_and_audited() {
     let late = types(&server, &link, &code).await.text;
     assert!(!late.contains("Thank you") && late.contains("<Hangup/>"));
     assert_eq!(stands(&person, &tail).await, rejected(Some("expired")));
-    assert_eq!(newest_event(&admin, &person).await["refused"], "expired");
+    assert_eq!(newest_event(&admin, &person).await["reason"], "expired");
 }
 
 #[tokio::test]
@@ -254,24 +284,50 @@ async fn what_is_not_signed_as_it_must_be_changes_nothing_tells_nothing_and_is_a
     let now = server.store.now().seconds();
     let forged = [
         plain(format!("Digits={code}"), vec![]).await,
-        plain(format!("Digits={code}"), vec![("x-twilio-signature", "bm90aGluZw==".to_owned())]).await,
+        plain(
+            format!("Digits={code}"),
+            vec![("x-twilio-signature", "bm90aGluZw==".to_owned())],
+        )
+        .await,
         // Signed for the greeting, for another host's name of the path, and without the digits.
         twilio_as(&server, &link, &digits, &form).await,
         twilio_as(&server, &format!("{digits}?x=1"), &digits, &form).await,
-        plain(json!({"digits": code}).to_string(), vec![("factord-signature", "v1=00".to_owned()), ("factord-timestamp", now.to_string())]).await,
+        plain(
+            json!({"digits": code}).to_string(),
+            vec![
+                ("factord-signature", "v1=00".to_owned()),
+                ("factord-timestamp", now.to_string()),
+            ],
+        )
+        .await,
         webhook_at(&server, now - 301, &digits, json!({"digits": code})).await,
         webhook_at(&server, now + 301, &digits, json!({"digits": code})).await,
     ];
     for answer in forged {
-        answer.refused(403, "ForbiddenAction", "The request is not signed by the gateway");
+        answer.refused(
+            403,
+            "ForbiddenAction",
+            "The request is not signed by the gateway",
+        );
         let event = newest_event(&admin, &person).await;
-        assert_eq!(event["refused"], "forged");
+        assert_eq!(event["reason"], "forged");
         assert_eq!(event["action"], "complete_verification");
     }
-    let unsigned_end = post(&server, &format!("{link}/status"), &[], "CallStatus=completed".to_owned()).await;
+    let unsigned_end = post(
+        &server,
+        &format!("{link}/status"),
+        &[],
+        "CallStatus=completed".to_owned(),
+    )
+    .await;
     assert_eq!(unsigned_end.status, 403);
     assert_eq!(stands(&person, &tail).await, pending());
-    assert!(types(&server, &link, &code).await.text.contains("Thank you"));
+    assert!(
+        types(&server, &link, &code)
+            .await
+            .text
+            .contains("Thank you")
+    );
 }
 
 #[tokio::test]
@@ -305,9 +361,15 @@ async fn a_link_of_another_thing_another_user_or_nobody_does_nothing() {
         (format!("/voice/{id}/{zero}"), &code),
         (format!("/voice/x/{token}"), &code),
     ] {
-        assert!(!twilio(&server, &wrong, &[]).await.text.contains("<Gather"), "{wrong}");
+        assert!(
+            !twilio(&server, &wrong, &[]).await.text.contains("<Gather"),
+            "{wrong}"
+        );
         let said = types(&server, &wrong, digits).await;
-        assert!(said.status == 200 && !said.text.contains("Thank you"), "{wrong}");
+        assert!(
+            said.status == 200 && !said.text.contains("Thank you"),
+            "{wrong}"
+        );
         assert_eq!(ends(&server, &wrong, "completed").await.status, 204);
     }
     assert_eq!(stands(&owner, &theirs).await, pending());
@@ -325,7 +387,10 @@ async fn a_webhook_speaks_json_and_is_answered_in_json() {
     assert_eq!(greeted.body["language"], "en-US");
     let wrong = json!({"digits": other(&code)});
     let again = webhook(&server, &format!("{link}/digits"), wrong).await;
-    assert_eq!(again.body["say"], json!(["That is not the code. Please try again."]));
+    assert_eq!(
+        again.body["say"],
+        json!(["That is not the code. Please try again."])
+    );
     assert!(!again.body["gather"].is_null());
     let done = webhook(&server, &format!("{link}/digits"), json!({"digits": code})).await;
     let expected = json!({
@@ -335,7 +400,12 @@ async fn a_webhook_speaks_json_and_is_answered_in_json() {
     assert_eq!(stands(&person, &tail).await, ("accepted".to_owned(), None));
 
     let (tail, _, link) = challenge(&server, &person).await;
-    let over = webhook(&server, &format!("{link}/status"), json!({"status": "no-answer"})).await;
+    let over = webhook(
+        &server,
+        &format!("{link}/status"),
+        json!({"status": "no-answer"}),
+    )
+    .await;
     assert_eq!((over.status, over.text.as_str()), (204, ""));
     assert_eq!(stands(&person, &tail).await, rejected(Some("no_answer")));
 }
@@ -348,7 +418,9 @@ async fn a_signed_request_that_cannot_be_read_is_refused() {
     let (tail, _, link) = challenge(&server, &person).await;
     for (end, field) in [("digits", "digits"), ("status", "status")] {
         let path = format!("{link}/{end}");
-        twilio(&server, &path, &[("CallSid", "CA1")]).await.invalid(&[field]);
+        twilio(&server, &path, &[("CallSid", "CA1")])
+            .await
+            .invalid(&[field]);
         webhook(&server, &path, json!({})).await.invalid(&[field]);
         let mistyped = webhook(&server, &path, json!({field: [1]})).await;
         assert_eq!(mistyped.status, 400);
@@ -365,7 +437,10 @@ async fn the_phone_speaks_the_user_s_language_and_what_is_said_is_escaped() {
     assert_eq!(changed.status, 200, "{}", changed.text);
     let (_, _, link) = challenge(&server, &person).await;
     let page = twilio(&server, &link, &[]).await.text;
-    assert!(page.contains(r#"<Say language="de-DE">Hier ist A &#60;B&#62; &#38; &#34;C&#34;."#), "{page}");
+    assert!(
+        page.contains(r#"<Say language="de-DE">Hier ist A &#60;B&#62; &#38; &#34;C&#34;."#),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -381,7 +456,12 @@ async fn in_dev_a_person_can_be_played() {
     ring(&server).await;
     let code = told(&made);
     let heard = play(json!({})).await.body;
-    assert!(heard["heard"].as_str().unwrap().starts_with("This is factord."));
+    assert!(
+        heard["heard"]
+            .as_str()
+            .unwrap()
+            .starts_with("This is factord.")
+    );
     assert_eq!(heard["status"], "pending");
     let heard = play(json!({"digits": other(&code)})).await.body;
     let again = "That is not the code. Please try again.";
@@ -394,7 +474,9 @@ async fn in_dev_a_person_can_be_played() {
     let heard = play(json!({"hang_up": true})).await.body;
     assert_eq!(heard, json!({"heard": "", "status": "rejected"}));
     assert_eq!(stands(&person, &tail).await, rejected(Some("hung_up")));
-    play(json!({"hang_up": true, "digits": "1"})).await.invalid(&["hang_up"]);
+    play(json!({"hang_up": true, "digits": "1"}))
+        .await
+        .invalid(&["hang_up"]);
 }
 
 #[tokio::test]
@@ -406,7 +488,10 @@ async fn in_dev_only_a_call_can_be_answered() {
     server.deliver().await;
     let newest = admin.get("/dev/outbox").await.body[0]["id"].clone();
     for id in [newest.to_string(), "999".to_owned(), "x".to_owned()] {
-        admin.post(&format!("/dev/voice/{id}"), json!({})).await.not_found();
+        admin
+            .post(&format!("/dev/voice/{id}"), json!({}))
+            .await
+            .not_found();
     }
 }
 

@@ -34,7 +34,10 @@ fn an_authenticator_is_enrolled_by_its_current_code() {
     let code = world.totp(&secret_of(&view), 0);
     let device = world.confirm(view.registration.id, &code).unwrap();
     assert_eq!(world.user.mfa.devices[0].number, device.number());
-    assert_eq!(factors(&world), [SMS, EMAIL, MAGIC_LINK, RECOVERY_CODES]);
+    assert_eq!(
+        factors(&world),
+        [SMS, VOICE, EMAIL, MAGIC_LINK, RECOVERY_CODES]
+    );
 }
 
 #[test]

@@ -206,10 +206,11 @@ fn fewer_guesses_by_the_rules_hold_for_calls_too() {
 
 #[test]
 fn hanging_up_and_not_answering_reject_with_their_reasons() {
-    for (event, expected, reason) in [
-        (|| CallEvent::HungUp, Ending::HungUp, Reason::HungUp),
-        (|| CallEvent::NoAnswer, Ending::NoAnswer, Reason::NoAnswer),
+    for (word, expected, reason) in [
+        ("hung_up", Ending::HungUp, Reason::HungUp),
+        ("no_answer", Ending::NoAnswer, Reason::NoAnswer),
     ] {
+        let event = || serde_json::from_value(word.into()).unwrap();
         let mut world = World::new();
         let (device, id, code) = challenged(&mut world);
         let token = call(&world);
