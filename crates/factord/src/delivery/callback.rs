@@ -25,8 +25,8 @@ impl CallbackKeys {
             .is_some_and(|token| verify_signature(token, url, form, signature))
     }
 
-    /// Whether the body that was posted to `url` is the webhook's: `signature` is what [`sign`] makes of the timestamp,
-    /// the URL and the body, and the timestamp is no more than five minutes from `now`. Compares in constant time.
+    /// Whether the body that was posted to `url` is the webhook's: `signature` is `v1=` and the hex of
+    /// HMAC-SHA256 of the timestamp, the URL and the body with dots in between, and the timestamp is no more than five minutes from `now`. Compares in constant time.
     ///
     /// The URL is signed too, so that what was sent about one call, or by us, cannot be sent about another.
     pub fn is_webhook(

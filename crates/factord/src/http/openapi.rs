@@ -102,8 +102,10 @@ refusals! {
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
     /// Of the calls of `factord dev`.
     DevCalling => current [foreign(), of_thing(), of_body(), values(&["hang_up"]), ours()];
-    /// Of what gateways ask and report of a call.
-    OfGateways => current [vec![Error::Forged], of_gateway(), values(&["digits"]), ours()];
+    /// Of what gateways ask of a call.
+    OfGateways => current [vec![Error::Forged], of_gateway(), ours()];
+    /// Of what gateways report of a call.
+    OfReports => current [vec![Error::Forged], of_gateway(), values(&["digits"]), ours()];
     /// Of the token endpoints.
     TokenErrors => older [vec![Error::InvalidClient], of_body(), ours()];
     /// Of reading the rate limit.

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::{Fields, ToSay};
 use crate::http::App;
 use crate::http::error::Error;
-use crate::http::openapi::OfGateways;
+use crate::http::openapi::OfReports;
 
 /// Tell what was typed in a call
 ///
@@ -30,7 +30,7 @@ use crate::http::openapi::OfGateways;
                 "language": "en-US", "say": ["Thank you, the code is right.", "Goodbye."], "gather": null
             })),
         )),
-        OfGateways,
+        OfReports,
     ),
 )]
 pub(in crate::http) async fn handler(

@@ -7,7 +7,7 @@ use super::Fields;
 use crate::factor::voice::CallEvent;
 use crate::http::App;
 use crate::http::error::Error;
-use crate::http::openapi::OfGateways;
+use crate::http::openapi::OfReports;
 
 /// Tell how a call ended
 ///
@@ -23,7 +23,7 @@ use crate::http::openapi::OfGateways;
         ("token" = String, Path, description = "The token of the link"),
     ),
     request_body(content((Fields = "application/x-www-form-urlencoded"), (Fields = "application/json", example = json!({"status": "completed"})))),
-    responses((status = 204, description = "It is noted"), OfGateways),
+    responses((status = 204, description = "It is noted"), OfReports),
 )]
 pub(in crate::http) async fn handler(
     State(app): State<App>,
