@@ -16,6 +16,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
@@ -58,6 +59,8 @@ pub struct Policy {
     pub public_url: Url,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
+    /// Who asks for WebAuthn keys.
+    pub webauthn: Option<RelyingParty>,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
@@ -71,6 +74,7 @@ impl Policy {
             redirects: RedirectPolicy::Origins(Vec::new()),
             policies: Policies::default(),
             texts: Texts::default(),
+            webauthn: RelyingParty::at(&public_url, "factord"),
             public_url,
             channels: Vec::new(),
             rate_limit: None,
@@ -163,12 +167,15 @@ impl Node {
         let cores = Cores::from(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
-            catalogue: Catalogue::standard().sending_by(&policy.channels),
+            catalogue: Catalogue::standard()
+                .sending_by(&policy.channels)
+                .with_webauthn(policy.webauthn.is_some()),
             service_name: policy.service_name,
             redirects: policy.redirects,
             policies: policy.policies,
             texts: policy.texts,
             public_url: policy.public_url,
+            webauthn: policy.webauthn,
         });
         let (store, clock, lock) = match location {
             Location::Directory(directory) => embedded(directory, mode, &cores)?,

@@ -43,6 +43,7 @@ async fn trial() -> anyhow::Result<()> {
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
+        webauthn: None,
         public_url: url::Url::parse("http://localhost:8080")?,
     });
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));

@@ -134,6 +134,10 @@ pub enum Reason {
     NoAnswer,
     /// A signature, origin or other proof is not what it must be.
     Forged,
+    /// The key did not verify or did not even see the person.
+    NotVerified,
+    /// The key is of no maker or model that is trusted.
+    NotTrusted,
     /// The counter of a security key went back: there may be two of it.
     CounterWentBack,
     /// So many challenges were denied or left unanswered that somebody may be trying to wear the person down.
@@ -171,6 +175,8 @@ impl fmt::Display for Reason {
             Self::HungUp => "hung_up",
             Self::NoAnswer => "no_answer",
             Self::Forged => "forged",
+            Self::NotVerified => "not_verified",
+            Self::NotTrusted => "not_trusted",
             Self::CounterWentBack => "counter_went_back",
             Self::Fatigue => "fatigue",
         })
@@ -198,6 +204,8 @@ impl Event {
                 Reason::Wrong
                 | Reason::OutsideWindow(_)
                 | Reason::Forged
+                | Reason::NotVerified
+                | Reason::NotTrusted
                 | Reason::CounterWentBack
                 | Reason::Fatigue,
             ) => None,

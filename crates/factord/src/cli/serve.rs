@@ -67,6 +67,7 @@ impl Serve {
             policies: config.policies.clone(),
             texts: Texts::default(),
             channels: config.delivery.channels(),
+            webauthn: config.webauthn.clone(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(

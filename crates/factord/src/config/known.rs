@@ -7,10 +7,11 @@ use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
 use super::policy::{self, GroupTable, PolicyTable};
 use super::secrets::{DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
 use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
+use super::webauthn::WebauthnTable;
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 13] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 14] {
     [
         ("", fields::<Settings>()),
         ("database", fields::<DatabaseTable>()),
@@ -26,6 +27,7 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 13] {
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
+        ("webauthn", fields::<WebauthnTable>()),
     ]
 }
 

@@ -9,6 +9,7 @@ mod policy;
 mod secrets;
 mod settings;
 mod values;
+mod webauthn;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -20,6 +21,7 @@ use url::{Origin, Url};
 use crate::crypto::keys::MasterKey;
 use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::policy::Policies;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
@@ -79,6 +81,8 @@ pub struct Config {
     pub rules: Rules,
     /// What which users may enrol, use and ask for.
     pub policies: Policies,
+    /// Who asks for WebAuthn keys, and which are good enough; `None` where `public_url` has no name.
+    pub webauthn: Option<RelyingParty>,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
     /// What was written, by its keys.
@@ -138,6 +142,15 @@ impl Config {
         for problem in contradictions.into_iter().chain(wrong).chain(without) {
             add(&mut problems, problem);
         }
+        let (webauthn, wrong) = match &settings.public_url {
+            Some(public_url) => settings
+                .webauthn
+                .resolve(&public_url.0, &settings.service_name.0),
+            None => (None, Vec::new()),
+        };
+        for problem in wrong {
+            add(&mut problems, problem);
+        }
         warnings.extend(settings.delivery.warnings());
         warnings.extend(settings.policy.warnings(&delivery.channels()));
         match (storage, settings.public_url) {
@@ -168,6 +181,7 @@ impl Config {
                     log: settings.log,
                     rules: settings.rules,
                     policies,
+                    webauthn,
                     delivery,
                     written,
                 };

@@ -12,6 +12,7 @@ use super::policy::PolicyTable;
 use super::values::{
     DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
 };
+use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
@@ -35,6 +36,7 @@ pub(super) struct Settings {
     pub(super) rules: Rules,
     pub(super) policy: PolicyTable,
     pub(super) delivery: DeliveryTable,
+    pub(super) webauthn: WebauthnTable,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -111,6 +113,7 @@ impl Default for Settings {
             rules: Rules::default(),
             policy: PolicyTable::default(),
             delivery: DeliveryTable::default(),
+            webauthn: WebauthnTable::default(),
         }
     }
 }

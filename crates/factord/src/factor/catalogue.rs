@@ -8,6 +8,7 @@ use super::magic_link::MagicLink;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::voice::Voice;
+use super::webauthn::WebAuthn;
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
@@ -40,7 +41,7 @@ impl Catalogue {
                 offered(58_960, &Voice),
                 offered(58_961, &EMAIL),
                 offered(MAGIC_LINK, &MagicLink),
-                disabled(58_963), // WebAuthn
+                offered(WEBAUTHN, &WebAuthn),
                 disabled(58_964), // YubiKey
                 offered(58_965, &RecoveryCodes),
             ],
@@ -76,6 +77,18 @@ impl Catalogue {
         self
     }
 
+    /// The same, without WebAuthn unless there is a relying party.
+    pub fn with_webauthn(self, is_set_up: bool) -> Self {
+        self.without(WEBAUTHN, !is_set_up)
+    }
+
+    fn without(mut self, id: i64, off: bool) -> Self {
+        for entry in &mut self.entries {
+            entry.factor = entry.factor.filter(|_| entry.id != id || !off);
+        }
+        self
+    }
+
     /// The factor with this id, if it is offered.
     pub fn factor(&self, id: i64) -> Option<&'static dyn Factor> {
         self.entries.iter().find(|entry| entry.id == id)?.factor
@@ -94,8 +107,6 @@ impl Catalogue {
     }
 }
 
-const MAGIC_LINK: i64 = 58_962;
-
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
@@ -103,3 +114,6 @@ impl fmt::Debug for Catalogue {
             .finish()
     }
 }
+
+const MAGIC_LINK: i64 = 58_962;
+const WEBAUTHN: i64 = 58_963;

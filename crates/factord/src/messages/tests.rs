@@ -78,7 +78,7 @@ fn what_is_said_in_english() {
         use std::fmt::Write;
         writeln!(said, "== {title}").unwrap();
         for part in [&text.subject, &Some(text.body.clone()), &text.html] {
-            for part in part {
+            if let Some(part) = part {
                 writeln!(said, "{part}\n--").unwrap();
             }
         }

@@ -29,6 +29,7 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
@@ -56,6 +57,8 @@ pub struct Core {
     pub policies: Policies,
     /// What messages say.
     pub texts: Texts,
+    /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
+    pub webauthn: Option<RelyingParty>,
     /// Where people reach the service: every link begins with it.
     pub public_url: Url,
 }

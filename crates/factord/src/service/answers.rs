@@ -10,6 +10,7 @@ use super::rate_limit::RateLimiter;
 use super::{Error, Service};
 use crate::clock;
 use crate::factor::Work;
+use crate::factor::webauthn::Answer;
 use crate::mfa::answer::{Accepted, GiveAnswer, Origin, Outcome};
 use crate::mfa::code::Code;
 use crate::mfa::comparison::Evidence;
@@ -59,12 +60,12 @@ impl Service {
         &self,
         user: UserId,
         id: Uuid,
-        credential: &serde_json::Value,
+        credential: serde_json::Value,
     ) -> Result<Registration, Error> {
         let command = GiveAnswer {
             id,
             from: Origin::Caller(None),
-            answer: Data::of(credential),
+            answer: Data::of(&Answer::Caller(credential)),
         };
         match self.decide(user, command).await? {
             Outcome::Accepted(Accepted::Registration(registration)) => Ok(registration),

@@ -882,6 +882,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
+        webauthn: None,
     })
 }
 

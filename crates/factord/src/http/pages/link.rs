@@ -174,7 +174,8 @@ struct Ask<'a> {
     asked_at: String,
 }
 
-fn time(moment: Timestamp) -> String {
+/// A moment, for people.
+pub(super) fn time(moment: Timestamp) -> String {
     wire::time(moment).map_or_else(String::new, |time| time.to_string())
 }
 
@@ -202,7 +203,7 @@ fn back(service: &str, next: &str) -> Result<Response, Error> {
 }
 
 /// Also for a link that never was: whoever guesses learns nothing.
-fn gone(service: &str) -> Result<Response, Error> {
+pub(super) fn gone(service: &str) -> Result<Response, Error> {
     let page = Told {
         service,
         title: "This link does not work any more",

@@ -28,6 +28,7 @@ use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::callback::CallbackKeys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::policy::Policies;
@@ -44,6 +45,7 @@ pub(super) const AUTHENTICATOR: i64 = 58_957;
 pub(super) const PROTECT: i64 = 58_958;
 pub(super) const SMS: i64 = 58_959;
 pub(super) const EMAIL: i64 = 58_961;
+pub(super) const WEBAUTHN: i64 = 58_963;
 /// A well-formed id of no registration and no verification.
 pub(super) const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -93,6 +95,7 @@ impl Server {
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
         };
         change_core(&mut core);
         let core = Arc::new(core);

@@ -10,6 +10,7 @@ mod registration;
 mod temporary_token;
 mod verification;
 mod voice;
+mod webauthn;
 
 use std::collections::HashMap;
 
@@ -38,6 +39,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::Message;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
@@ -45,6 +47,7 @@ const SMS: i64 = 58_959;
 const VOICE: i64 = 58_960;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
+const WEBAUTHN: i64 = 58_963;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
@@ -218,6 +221,7 @@ pub fn core() -> Core {
         policies: Policies::default(),
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
+        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
     }
 }
 
