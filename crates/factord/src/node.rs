@@ -123,6 +123,14 @@ pub enum NodeError {
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data was put back, and what must end has not ended.
+    #[error(
+        "{location} was being restored, and that was cut off: run `factord restore` again before a server starts on it"
+    )]
+    Restoring {
+        /// Where the data is.
+        location: String,
+    },
     /// Another server runs on the directory.
     #[error(
         "another server runs on {directory}: end it first, or give this one a directory of its own"
@@ -186,6 +194,12 @@ impl Node {
             }
         };
         claim(&*store, location, mode).await?;
+        let restoring = store.setting(RESTORING).await?.as_deref() == Some("yes");
+        if restoring && mode != Mode::Administration {
+            return Err(NodeError::Restoring {
+                location: location.to_string(),
+            });
+        }
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
             .await?
@@ -349,6 +363,8 @@ async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(),
 }
 
 const MODE: &str = "mode";
+/// The setting that says whether a restored database is not safe yet.
+pub const RESTORING: &str = "restoring";
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";
 /// Where `factord dev` keeps its sealing key, in its data directory: no other directory has it.

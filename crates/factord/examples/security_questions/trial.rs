@@ -1,5 +1,7 @@
 //! The example's factor, enrolled and verified through a store in memory: what it gets for nothing, and what it lacks.
 
+#![expect(clippy::print_stdout, reason = "it tells what it finds")]
+
 use std::sync::Arc;
 
 use anyhow::ensure;

@@ -68,6 +68,8 @@ pub enum Action {
     DeleteTemporaryToken,
     /// Something happened that an operator should look at.
     RaiseAlarm,
+    /// The database was put back to an earlier state, and what was open of the user was ended.
+    Restore,
 }
 
 impl Action {
@@ -86,6 +88,7 @@ impl Action {
             Self::CreateTemporaryToken => "create_temporary_token",
             Self::DeleteTemporaryToken => "delete_temporary_token",
             Self::RaiseAlarm => "raise_alarm",
+            Self::Restore => "restore",
         }
     }
 }

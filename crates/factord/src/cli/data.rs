@@ -13,7 +13,7 @@ use crate::mfa::user::User;
 use url::Url;
 
 use crate::node::{self, Mode, Node, Policy};
-use crate::store::UserFilter;
+use crate::store::{Location, UserFilter};
 
 /// Where the data is.
 #[derive(Args, Debug)]
@@ -38,9 +38,14 @@ pub struct Data {
 impl Data {
     /// Opens the data, also while a server runs on it.
     pub async fn open(&self) -> anyhow::Result<Node> {
+        self.open_at(&self.storage()?.location).await
+    }
+
+    /// Opens data that is somewhere else, by the same key.
+    pub async fn open_at(&self, location: &Location) -> anyhow::Result<Node> {
         let storage = self.storage()?;
         let node = Node::open(
-            &storage.location,
+            location,
             &storage.sealing_key,
             Mode::Administration,
             // An administrative command sends nobody a link.

@@ -24,6 +24,7 @@ use crate::clock;
 use crate::config::{LogFormat, LogSettings};
 use crate::crypto::keys::MasterKey;
 use crate::crypto::tokens::{self, TokenHash};
+use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
 use crate::mfa::profile::UpdateProfile;
@@ -128,8 +129,9 @@ impl Dev {
             io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         })?;
-        let router = web::dev(&node, &telemetry, address, self.expose)?;
-        let sender = Arc::new(Outbox::new(Arc::clone(&node.store)));
+        let faults: Arc<Faults> = Arc::default();
+        let sender = Arc::new(Outbox::new(Arc::clone(&node.store), Arc::clone(&faults)));
+        let router = web::dev(&node, &telemetry, address, self.expose, faults)?;
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
             node.work(Some(sender), shutdown.signalled()),

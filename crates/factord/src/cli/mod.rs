@@ -1,6 +1,7 @@
 //! The command line: one file a subcommand.
 
 mod audit;
+mod backup;
 mod credential;
 mod data;
 mod dev;
@@ -9,6 +10,7 @@ mod migrate;
 mod output;
 mod policy;
 mod reload;
+mod restore;
 mod serve;
 mod shutdown;
 mod user;
@@ -50,6 +52,10 @@ enum Command {
     /// Bring the schema of the database up to date
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Copy the database to a file, also while a server runs
+    Backup(backup::Backup),
+    /// Put a backup back, so that no code that was used since works again
+    Restore(restore::Restore),
 }
 
 /// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
@@ -69,6 +75,8 @@ pub fn run() -> ExitCode {
             Command::Policy(policy) => policy.run().await,
             Command::Audit(audit) => audit.run().await,
             Command::Migrate(migrate) => migrate.run().await,
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run().await,
         }
     });
     match result {

@@ -51,9 +51,9 @@ impl Reload {
             Ok(Ok(loaded)) => loaded,
             Ok(Err(wrong)) => {
                 for problem in wrong.problems {
-                    error!(%problem, "the new configuration is wrong: the old one stays");
+                    error!(%problem, "the new configuration is wrong");
                 }
-                return;
+                return error!("nothing was taken over: the old configuration stays");
             }
             Err(error) => return error!(%error, "the configuration could not be read again"),
         };

@@ -242,9 +242,9 @@ fn check(key: &str, value: &Value) -> Result<(), String> {
 pub(super) fn is_same(key: &str, one: Option<&Value>, other: Option<&Value>) -> bool {
     let settings = |value: Option<&Value>| {
         let mut table = Table::new();
-        value
-            .into_iter()
-            .for_each(|value| insert(&mut table, key, value.clone()));
+        if let Some(value) = value {
+            insert(&mut table, key, value.clone());
+        }
         table.try_into::<Settings>().ok()
     };
     settings(one) == settings(other)

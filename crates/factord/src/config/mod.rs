@@ -262,9 +262,9 @@ impl PolicyConfig {
             ..
         } = read(sources);
         let (policies, wrong) = settings.policy.resolve();
-        wrong
-            .into_iter()
-            .for_each(|problem| add(&mut problems, problem));
+        for problem in wrong {
+            add(&mut problems, problem);
+        }
         let channels = settings.delivery.resolve(sources).0.channels();
         warnings.extend(settings.policy.warnings(&channels));
         let config = Self { policies, channels };

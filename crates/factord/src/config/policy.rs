@@ -295,20 +295,16 @@ from_text!(AttributeName, |text| {
 struct FactorKey(&'static str);
 
 from_text!(FactorKey, |text| {
-    match KEYS.iter().find(|key| **key == text) {
-        Some(key) => Ok(Self(key)),
-        None => {
-            let meant = known::nearest(text, KEYS.iter().map(|key| (*key).to_owned()));
-            let hint = meant.map_or_else(
-                || ".".to_owned(),
-                |meant| format!("; did you mean {meant}?"),
-            );
-            let all = KEYS.join(", ");
-            Err(format!(
-                "there is no factor {text:?}{hint} The factors are: {all}"
-            ))
-        }
-    }
+    let known = KEYS.iter().find(|key| **key == text);
+    known.map(|key| Self(key)).ok_or_else(|| {
+        let meant = known::nearest(text, KEYS.iter().map(|key| (*key).to_owned()));
+        let hint = meant.map_or_else(
+            || ".".to_owned(),
+            |meant| format!("; did you mean {meant}?"),
+        );
+        let all = KEYS.join(", ");
+        format!("there is no factor {text:?}{hint} The factors are: {all}")
+    })
 });
 
 /// Factors, each named once.

@@ -3,6 +3,7 @@
 mod breaker;
 pub mod callback;
 pub mod dispatcher;
+pub mod faults;
 mod http;
 mod lanes;
 mod letter;

@@ -116,10 +116,33 @@ pub trait Factor: Send + Sync {
         Ok(Step::Wrong(Reason::Invalid))
     }
 
+    /// What becomes of a device whose database was put back to an earlier state: it must not accept again what it has
+    /// accepted since. By default only what is sent to the person goes on, since nothing of it is kept by the device.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn restored(&self, _core: &Core, _device: &Device, _now: Timestamp) -> Result<Restored, Fault> {
+        Ok(match self.description().channel {
+            Some(_) => Restored::Keep,
+            None => Restored::Disable,
+        })
+    }
+
     /// What an administrator may want to know of a device.
     fn detail(&self, _device: &Device) -> Option<String> {
         None
     }
+}
+
+/// What becomes of a device whose database was put back.
+#[derive(Debug)]
+pub enum Restored {
+    /// It goes on as it is.
+    Keep,
+    /// It goes on with this record, which is past whatever it may have accepted since.
+    Moved(Data),
+    /// It must be enrolled anew.
+    Disable,
 }
 
 /// A computation that takes long; it gives what the factor reads as [`Ceremony::evidence`].

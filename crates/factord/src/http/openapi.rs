@@ -98,6 +98,10 @@ refusals! {
     Ready => current [vec![Error::Unavailable]];
     /// Of the outbox and the events of `factord dev`.
     DevReading => current [foreign(), query(), values(&["user_id"]), ours()];
+    /// Of the faults of `factord dev`.
+    DevFaults => current [foreign(), of_body(), values(&["channel", "outcome", "count"]), ours()];
+    /// Of what of `factord dev` takes nothing.
+    DevPlain => current [foreign(), ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
     /// Of the calls of `factord dev`.

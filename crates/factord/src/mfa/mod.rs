@@ -19,6 +19,7 @@ pub mod profile;
 pub mod redirect;
 pub mod refusal;
 pub mod registration;
+pub mod restored;
 pub mod rules;
 pub mod temporary_token;
 pub mod throttle;

@@ -447,6 +447,20 @@ impl Store for MemoryStore {
         })
     }
 
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.answer(|tables| {
+            let ended = tables.tokens.len()
+                + tables.links.len()
+                + tables.waiting.len()
+                + tables.outbox.len();
+            tables.tokens.clear();
+            tables.links.clear();
+            tables.waiting.clear();
+            tables.outbox.clear();
+            Ok(ended)
+        })
+    }
+
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
         let now = self.clock.now();
         let expired = |user: &&User| user.mfa.next_expiry().is_some_and(|at| at <= now);

@@ -108,8 +108,17 @@ pub trait Store: Send + Sync {
     /// finished registrations and verifications, expired tokens and links, old message histories. Gives how many there were.
     fn clean_up(&self, limit: usize) -> Answer<'_, usize>;
 
+    /// Ends all bearer tokens and links, and erases the messages that wait: what a database must do that was put back to an
+    /// earlier state. Gives how many there were.
+    fn end_sessions(&self) -> Answer<'_, usize>;
+
     /// Whether the database can read and write now.
     fn ping(&self) -> Answer<'_, ()>;
+
+    /// Whether writes wait for so long that new ones are better sent again in a second.
+    fn is_congested(&self) -> bool {
+        false
+    }
 
     /// The time that decisions are made by.
     fn now(&self) -> Timestamp;

@@ -67,6 +67,10 @@ pub(in crate::http) async fn page(
     request_body(content = Value, description = "The `PublicKeyCredential` in its JSON form"),
     responses(
         (status = 200, description = "The key is enrolled", body = Next, example = json!({})),
+        (status = 400, description = "The body is not JSON, or has not the fields"),
+        (status = 408, description = "The body did not come in time"),
+        (status = 413, description = "The body is too large"),
+        (status = 415, description = "The media type is not JSON"),
         (status = 401, description = "It is not a key that is taken"),
         (status = 404, description = "The link is used, has expired or never was"),
     ),

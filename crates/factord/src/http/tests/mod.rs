@@ -3,6 +3,7 @@
 mod bad_input;
 mod envelope;
 mod order;
+mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,6 +28,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::callback::CallbackKeys;
+use crate::delivery::faults::Faults;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
@@ -55,6 +57,7 @@ pub(super) struct Server {
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<dyn Store>,
     pub(super) access: Arc<Access>,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl Server {
@@ -104,15 +107,17 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(memory);
         let limiter = RateLimiter::new(rate_limit);
         let access = Arc::new(Access::new(Arc::clone(&store), limiter));
+        let faults: Arc<Faults> = Arc::default();
         let mut state = AppState {
             service: Service::new(core, Arc::clone(&store)),
             access: Arc::clone(&access),
-            dev: Some(Arc::new(Dev::new(shared, false))),
+            dev: Some(Arc::new(Dev::new(shared, false, Arc::clone(&faults)))),
             public_url: "http://localhost:8080".parse().unwrap(),
             gateways: CallbackKeys::default(),
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(|| "factord_up 1\n".to_owned()),
+            overloaded: Arc::new(|| false),
             observe: Observe::new(7),
         };
         change(&mut state);
@@ -121,6 +126,7 @@ impl Server {
             clock,
             store,
             access,
+            faults,
         }
     }
 
@@ -265,7 +271,7 @@ impl Client<'_> {
 
 /// A user.
 pub(super) struct Person<'a> {
-    client: &'a Client<'a>,
+    pub(super) client: &'a Client<'a>,
     pub(super) id: i64,
 }
 

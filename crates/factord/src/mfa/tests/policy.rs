@@ -196,7 +196,7 @@ fn an_attribute_of_any_plain_type_puts_a_user_in_a_group_and_nothing_else_does()
     let mut world = World::new();
     for name in ["finance", "7", "true"] {
         world.group(name, |policy| {
-            policy.offered = Some(BTreeSet::from(["email"]))
+            policy.offered = Some(BTreeSet::from(["email"]));
         });
     }
     let all = world.listed();
@@ -233,7 +233,7 @@ fn an_attribute_of_any_plain_type_puts_a_user_in_a_group_and_nothing_else_does()
 fn whoever_changes_groups_is_held_to_the_new_one_from_the_next_decision_on() {
     let mut world = World::new();
     world.group("finance", |policy| {
-        policy.disabled = BTreeSet::from(["sms"])
+        policy.disabled = BTreeSet::from(["sms"]);
     });
     let phone = world.enrol_verified(SMS);
     let (id, code) = world.send(phone);

@@ -208,6 +208,10 @@ impl Store for PostgresStore {
         Box::pin(async move { self.inner.set_setting(name, &value).await })
     }
 
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        Box::pin(self.inner.end_sessions())
+    }
+
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
         Box::pin(self.inner.clean_up(limit))
     }

@@ -57,6 +57,23 @@ impl Inner {
         Ok(deleted)
     }
 
+    /// Ends all tokens and links, and erases messages.
+    pub async fn end_sessions(&self) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        for table in ["tokens", "links", "messages", "outbox"] {
+            let sql = format!(
+                "WITH ended AS (DELETE FROM {table} RETURNING 1) SELECT count(*) FROM ended"
+            );
+            let rows = self.db.write(&sql, &[]).await?;
+            let count: Option<i64> = rows
+                .first()
+                .map(|row| row.try_get(0).map_err(corrupt))
+                .transpose()?;
+            ended += usize::try_from(count.unwrap_or_default()).unwrap_or_default();
+        }
+        Ok(ended)
+    }
+
     /// Adds to the requests that callers have made in their windows, and gives what they come to.
     pub async fn count_requests(
         &self,

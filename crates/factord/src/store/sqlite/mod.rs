@@ -20,6 +20,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
@@ -37,10 +38,10 @@ use crate::mfa::cores::Cores;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
-pub use open::{OpenError, schema};
+pub use open::{OpenError, backup, schema};
 use readers::Readers;
 use syncer::Progress;
-use writer::{Signals, Surroundings, Work, Writer, Writing};
+use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 
 /// A store in a SQLite file. Several processes may use the same file; none keeps anything of a user in memory.
 ///
@@ -53,6 +54,7 @@ pub struct SqliteStore {
     readers: Arc<Readers>,
     writer: Writer,
     progress: Arc<Progress>,
+    congestion: Arc<Congestion>,
 }
 
 impl SqliteStore {
@@ -81,15 +83,15 @@ impl SqliteStore {
             path: folder.join(LOG),
             source,
         })?;
-        let (writer, progress) =
-            Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
+        let started = Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
         Ok(Self {
             cores,
             clock,
             signals,
             readers: Arc::new(Readers::of(path)),
-            writer,
-            progress,
+            writer: started.writer,
+            progress: started.progress,
+            congestion: started.congestion,
         })
     }
 
@@ -243,12 +245,20 @@ impl Store for SqliteStore {
         self.write(move |writing| upkeep::set_setting(writing.conn, name, &value))
     }
 
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.write(upkeep::end_sessions)
+    }
+
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
         self.write(move |writing| upkeep::clean_up(writing, limit))
     }
 
     fn ping(&self) -> Answer<'_, ()> {
         self.write(upkeep::ping)
+    }
+
+    fn is_congested(&self) -> bool {
+        self.congestion.is_on()
     }
 
     fn now(&self) -> Timestamp {
@@ -301,6 +311,7 @@ impl Surroundings {
             fatal: Arc::new(stop_the_process),
             commit: Box::new(writer::commit),
             sync: Box::new(File::sync_data),
+            patience: PATIENCE,
         }
     }
 }
@@ -325,6 +336,9 @@ fn integer(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// How long a write may wait for its turn before new ones are better sent again: far longer than the slowest sync in
+/// ordinary times, and short enough that who waits behind it is still answered in a quarter of a second.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// The database's name within its folder.
 pub const FILE: &str = "factord.db";
 /// Its write-ahead log, which SQLite names so.
