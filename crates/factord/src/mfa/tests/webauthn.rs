@@ -287,6 +287,7 @@ fn a_new_key_from_elsewhere_or_without_proof_is_refused_and_counted() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one list")]
 fn an_assertion_that_is_forged_replayed_or_another_keys_is_refused_and_counted() {
     type Forge = fn(&mut SoftKey, &Value) -> Value;
     let forgeries: [(&str, Forge, Reason); 11] = [
