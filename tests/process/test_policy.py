@@ -7,7 +7,7 @@ import time
 import pytest
 
 from harness import expect, oath
-from harness.people import AUTHENTICATOR, RECOVERY, WEBAUTHN
+from harness.people import AUTHENTICATOR, RECOVERY
 from harness.serve import Installation, refused, run
 
 PATIENCE = 20
@@ -145,8 +145,7 @@ def test_what_holds_for_whom_is_shown(one):
     assert everybody["group"] is None and finance["group"] == "finance"
     assert finance["offered"] == [{"factor": "recovery_codes", "factor_id": RECOVERY, "devices": 1}]
     assert legal["disabled"] == ["recovery_codes"]
-    assert legal["offered"] == [{"factor": "authenticator", "factor_id": AUTHENTICATOR, "devices": 2},
-                                {"factor": "webauthn", "factor_id": WEBAUTHN, "devices": 10}]
+    assert legal["offered"] == [{"factor": "authenticator", "factor_id": AUTHENTICATOR, "devices": 2}]
 
     def by(*arguments):
         return json.loads(run("policy", "check", one.config, *arguments, "--output", "json"))

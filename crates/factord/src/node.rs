@@ -74,7 +74,7 @@ impl Policy {
             redirects: RedirectPolicy::Origins(Vec::new()),
             policies: Policies::default(),
             texts: Texts::default(),
-            webauthn: RelyingParty::at(&public_url, "factord"),
+            webauthn: RelyingParty::at(&public_url),
             public_url,
             channels: Vec::new(),
             rate_limit: None,

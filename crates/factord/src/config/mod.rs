@@ -143,9 +143,7 @@ impl Config {
             add(&mut problems, problem);
         }
         let (webauthn, wrong) = match &settings.public_url {
-            Some(public_url) => settings
-                .webauthn
-                .resolve(&public_url.0, &settings.service_name.0),
+            Some(public_url) => settings.webauthn.resolve(&public_url.0),
             None => (None, Vec::new()),
         };
         for problem in wrong {
@@ -246,6 +244,8 @@ pub struct PolicyConfig {
     pub policies: Policies,
     /// The ways by which messages are sent.
     pub channels: Vec<Channel>,
+    /// Whether there can be WebAuthn: only where `public_url`, if it is written, has a name.
+    pub webauthn: bool,
 }
 
 impl PolicyConfig {
@@ -267,7 +267,12 @@ impl PolicyConfig {
         }
         let channels = settings.delivery.resolve(sources).0.channels();
         warnings.extend(settings.policy.warnings(&channels));
-        let config = Self { policies, channels };
+        let public_url = settings.public_url.as_ref();
+        let config = Self {
+            policies,
+            channels,
+            webauthn: public_url.is_none_or(|url| RelyingParty::at(&url.0).is_some()),
+        };
         if problems.is_empty() {
             Ok(Loaded { config, warnings })
         } else {

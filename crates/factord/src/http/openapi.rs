@@ -86,6 +86,8 @@ refusals! {
     Challenging => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["expires_in"]), codes(), messages(), ours()];
     /// Of a code for something that is pending.
     Answering => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["device_id"]), codes(), not_by_code(), ours()];
+    /// Of what a hosted page sends.
+    OnPage => current [of_thing(), of_body(), active(), vec![Error::Unauthorized, Error::Disabled, Error::FactorDisabled], ours()];
     /// Of issuing a temporary token.
     Issuing => current [let_in(), of_user(), of_body(), active(), values(&["expires_in"]), ours()];
     /// Of listing users.

@@ -98,7 +98,7 @@ impl Server {
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
-            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
         };
         change_core(&mut core);
         let core = Arc::new(core);

@@ -221,7 +221,7 @@ pub fn core() -> Core {
         policies: Policies::default(),
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
-        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
+        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
     }
 }
 
