@@ -9,6 +9,7 @@ pub mod magic_link;
 pub mod protect;
 pub mod recovery_codes;
 pub mod sms;
+pub mod voice;
 pub mod webauthn;
 
 use rand::CryptoRng;

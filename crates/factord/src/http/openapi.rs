@@ -31,6 +31,7 @@ use super::error::{Error, V1Error};
         (name = "App", description = "What the authenticator app of OneLogin Protect speaks"),
         (name = "Users", description = "The people whose factors are kept"),
         (name = "OAuth 2", description = "Bearer tokens for applications"),
+        (name = "Calls", description = "For the gateway that makes the calls"),
         (name = "Operation", description = "For whoever runs the service"),
     ),
     components(schemas(ErrorBody, StatusBody, V1Error)),
@@ -112,6 +113,12 @@ refusals! {
     DevPlain => current [foreign(), ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
+    /// Of the calls of `factord dev`.
+    DevCalling => current [foreign(), of_thing(), of_body(), values(&["hang_up"]), ours()];
+    /// Of what gateways ask of a call.
+    OfGateways => current [vec![Error::Forged], of_gateway(), ours()];
+    /// Of what gateways report of a call.
+    OfReports => current [vec![Error::Forged], of_gateway(), values(&["digits"]), ours()];
     /// Of the token endpoints.
     TokenErrors => older [vec![Error::InvalidClient], of_body(), ours()];
     /// Of reading the rate limit.
@@ -143,6 +150,14 @@ fn of_body() -> Vec<Error> {
         Error::RequestTimeout,
         Error::PayloadTooLarge,
         Error::UnsupportedMediaType,
+    ]
+}
+
+fn of_gateway() -> Vec<Error> {
+    vec![
+        Error::bad_request("the body must be a JSON object"),
+        Error::RequestTimeout,
+        Error::PayloadTooLarge,
     ]
 }
 

@@ -162,16 +162,6 @@ async fn an_app_is_activated_sees_a_login_and_approves_it() {
     );
 }
 
-impl Answer {
-    /// A 422 that says to poll.
-    #[track_caller]
-    fn refused_as_polled(&self) {
-        assert_eq!(self.status, 422, "{}", self.text);
-        let message = "The factor is not confirmed by a code: poll its state";
-        assert_eq!(self.body["message"], message);
-    }
-}
-
 #[tokio::test]
 async fn a_code_that_is_wrong_used_or_old_is_a_401_and_a_bad_value_uses_nothing_up() {
     let server = Server::new();

@@ -7,6 +7,7 @@ mod faults;
 mod guard;
 mod outbox;
 mod outbox_page;
+mod voice;
 
 use std::sync::Arc;
 
@@ -49,6 +50,7 @@ pub(super) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(outbox::handler))
         .routes(routes!(outbox_page::handler))
         .routes(routes!(clock::handler))
+        .routes(routes!(voice::handler))
         .routes(routes!(faults::add, faults::list, faults::clear))
         .routes(routes!(events::handler))
 }

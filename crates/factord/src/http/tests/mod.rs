@@ -27,6 +27,7 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
+use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
@@ -70,6 +71,13 @@ impl Server {
         Self::of(rate_limit, |_| {}, change)
     }
 
+    /// The same with other rules, where the gateway in Twilio's shape calls.
+    pub(super) fn of_voice(change: impl FnOnce(&mut Core), auth_token: &str) -> Self {
+        Self::of(None, change, |state| {
+            state.gateways.twilio = Some(auth_token.into());
+        })
+    }
+
     /// The same with other rules.
     pub(super) fn with_core(change: impl FnOnce(&mut Core)) -> Self {
         Self::of(None, change, |_| {})
@@ -106,6 +114,7 @@ impl Server {
             access: Arc::clone(&access),
             dev: Some(Arc::new(Dev::new(shared, false, Arc::clone(&faults)))),
             public_url: "http://localhost:8080".parse().unwrap(),
+            gateways: CallbackKeys::default(),
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(|| "factord_up 1\n".to_owned()),
@@ -461,6 +470,13 @@ impl Answer {
             "details": {"parameters": parameters}
         });
         assert_eq!(self.body, expected);
+    }
+
+    /// The 422 of what is not completed by a code from the caller.
+    #[track_caller]
+    pub(super) fn refused_as_polled(&self) {
+        assert_eq!(self.status, 422, "{}", self.text);
+        assert_eq!(self.body["details"]["parameters"], json!(["otp"]));
     }
 
     /// A code that is refused, without a word why.
