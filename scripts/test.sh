@@ -9,6 +9,7 @@ on_postgres cargo test --locked --workspace --quiet
 
 [ -f tests/requirements.txt ] || exit 0
 need oathtool oathtool
+need chromium chromium
 python_environment venv tests/requirements.txt
 
 say 'suites against the built server'

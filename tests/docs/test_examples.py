@@ -1,5 +1,6 @@
 """The examples of the documentation, run as a reader would: every line that starts with `$ ` is typed into one shell, and what
-the page shows beneath it must come out. Blocks of Python run with the SDK's own interpreter. What differs at every run (ids, codes,
+the page shows beneath it must come out. Blocks of Python run with the SDK's own interpreter, and a
+block of TOML is the `factord.toml` of what follows. What differs at every run (ids, codes,
 tokens, times) is compared by its shape."""
 
 import os
@@ -37,7 +38,7 @@ def shape(text):
 
 def blocks(page):
     """The (language, text) of each block that is to be run, in order."""
-    return re.findall(r"^```(console|python)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    return re.findall(r"^```(console|python|toml)\n(.*?)^```$", page.read_text(), re.M | re.S)
 
 
 def commands(text):
@@ -90,6 +91,9 @@ def test_a_reader_sees_what_the_page_shows(page, start_dev, tmp_path):
     for language, text in blocks(page):
         if language == "python":
             (tmp_path / "example.py").write_text(here(text))
+            continue
+        if language == "toml":
+            (tmp_path / "factord.toml").write_text(here(text))
             continue
         for command, expected in commands(text):
             output = shell.run(here(command))

@@ -92,7 +92,12 @@ class Postgres:
 
     def start(self):
         options = " ".join(f"-c {name}='{value}'" for name, value in self.settings.items())
-        self.run("pg_ctl", "-D", self.data, "-l", self.log, "-o", options, "-w", "-t", PATIENCE, "start")
+        deadline = time.monotonic() + PATIENCE
+        # What a killed server leaves may live a moment longer, and holds its memory.
+        while self.run("pg_ctl", "-D", self.data, "-l", self.log, "-o", options, "-w", "-t", PATIENCE, "start",
+                       check=False).returncode != 0:
+            assert time.monotonic() < deadline, self.log.read_text(errors="replace")[-3000:]
+            time.sleep(0.1)
         return self
 
     @property

@@ -51,8 +51,8 @@ def _leave_nothing_behind():
 class Process:
     """A started `factord`, its output in files, ended by its own pid."""
 
-    def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None):
-        self.arguments = [binary(), *arguments]
+    def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None, wrapper=()):
+        self.arguments = [*wrapper, binary(), *arguments]
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
         self.stdout_path = pathlib.Path(logs) / "stdout.log"
@@ -129,18 +129,19 @@ class DevServer(Process):
 
     CLIENT_ID = "e2e-client"
 
-    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None, database=None):
+    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None, database=None,
+                 client_secret=None, wrapper=()):
         database = database or scratch_database()
         extra = [*extra, *(["--database", database] if database else [])]
         self.data = pathlib.Path(data)
-        self.client_secret = secrets.token_hex(32)
+        self.client_secret = client_secret or secrets.token_hex(32)
         self.credentials = {scope: (f"e2e-{i}", secrets.token_hex(32)) for i, scope in enumerate(credentials)}
         port = port or free_port()
         arguments = ["dev", "--listen", f"127.0.0.1:{port}", "--data", str(data),
                      "--client-id", self.CLIENT_ID, "--client-secret", self.client_secret]
         for scope, (ident, secret) in self.credentials.items():
             arguments += ["--credential", f"{ident}:{secret}:{scope}"]
-        super().__init__([*arguments, *extra], logs, port=port, env=env)
+        super().__init__([*arguments, *extra], logs, port=port, env=env, wrapper=wrapper)
         self.api = Api(self, self.CLIENT_ID, self.client_secret)
         self.clock = Clock(self)
         self._scoped = {}

@@ -16,13 +16,15 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
-use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::service::access::Access;
-use crate::service::rate_limit::RateLimiter;
+use crate::service::rate_limit::{self, RateLimiter};
 use crate::service::{Service, cleaner};
 use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
@@ -49,14 +51,16 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
     /// What messages say.
     pub texts: Texts,
     /// Where people reach the service.
     pub public_url: Url,
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
+    /// Who asks for WebAuthn keys.
+    pub webauthn: Option<RelyingParty>,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
@@ -68,13 +72,27 @@ impl Policy {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            policies: Policies::default(),
             texts: Texts::default(),
+            webauthn: RelyingParty::at(&public_url, "factord"),
             public_url,
-            magic_link: MagicLinkMode::Off,
             channels: Vec::new(),
             rate_limit: None,
         }
     }
+}
+
+/// What a running node can be told to decide by from now on.
+#[derive(Debug)]
+pub struct Change {
+    /// The numbers of the rules.
+    pub rules: Rules,
+    /// What messages and authenticator apps call the service.
+    pub service_name: String,
+    /// Where a `redirect_to` may point.
+    pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
 }
 
 /// A data directory that is open.
@@ -87,6 +105,8 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// The store beneath both.
     pub store: Arc<dyn Store>,
+    /// What every decision knows.
+    cores: Cores,
     /// Held while a server runs, so that there is one at a time.
     _lock: Option<File>,
 }
@@ -103,6 +123,14 @@ pub enum NodeError {
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data was put back, and what must end has not ended.
+    #[error(
+        "{location} was being restored, and that was cut off: run `factord restore` again before a server starts on it"
+    )]
+    Restoring {
+        /// Where the data is.
+        location: String,
+    },
     /// Another server runs on the directory.
     #[error(
         "another server runs on {directory}: end it first, or give this one a directory of its own"
@@ -144,27 +172,34 @@ impl Node {
         mode: Mode,
         policy: Policy,
     ) -> Result<Self, NodeError> {
-        let core = Arc::new(Core {
+        let cores = Cores::from(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
             catalogue: Catalogue::standard()
                 .sending_by(&policy.channels)
-                .with_magic_link(policy.magic_link),
+                .with_webauthn(policy.webauthn.is_some()),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            policies: policy.policies,
             texts: policy.texts,
             public_url: policy.public_url,
-            magic_link: policy.magic_link,
+            webauthn: policy.webauthn,
         });
         let (store, clock, lock) = match location {
-            Location::Directory(directory) => embedded(directory, mode, &core)?,
+            Location::Directory(directory) => embedded(directory, mode, &cores)?,
             Location::Postgres(settings) => {
-                let store = PostgresStore::open(settings.clone(), Arc::clone(&core)).await?;
+                let store = PostgresStore::open((**settings).clone(), cores.clone()).await?;
                 let clock = store.clock();
                 (Arc::new(store) as Arc<dyn Store>, clock, None)
             }
         };
         claim(&*store, location, mode).await?;
+        let restoring = store.setting(RESTORING).await?.as_deref() == Some("yes");
+        if restoring && mode != Mode::Administration {
+            return Err(NodeError::Restoring {
+                location: location.to_string(),
+            });
+        }
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
             .await?
@@ -177,17 +212,54 @@ impl Node {
             RateLimiter::new(policy.rate_limit),
         ));
         Ok(Self {
-            service: Service::new(core, Arc::clone(&store)),
+            service: Service::new(cores.clone(), Arc::clone(&store)),
             access,
             clock,
             store,
+            cores,
             _lock: lock,
         })
+    }
+
+    /// Takes over a change: what is being decided ends as it began, and whatever is decided later knows it.
+    pub fn change(&self, change: Change) {
+        let Change {
+            rules,
+            service_name,
+            redirects,
+            policies,
+        } = change;
+        let core = Core::clone(&self.cores.current());
+        self.cores.replace(Core {
+            rules,
+            service_name,
+            redirects,
+            policies,
+            ..core
+        });
     }
 
     /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
     /// node's.
     pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
+        let (over, is_over) = watch::channel(());
+        let sharing = tokio::spawn({
+            let (store, access, mut is_over) =
+                (Arc::clone(&self.store), Arc::clone(&self.access), is_over);
+            rate_limit::share(store, access, async move { drop(is_over.changed().await) })
+        });
+        self.background(sender, shutdown).await;
+        drop(over);
+        // It panicked, or it has ended: there is nothing left to wait for.
+        drop(sharing.await);
+    }
+
+    /// The work that one node at a time does.
+    async fn background(
+        &self,
+        sender: Option<Arc<dyn Sender>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let mut shutdown = pin!(shutdown);
         loop {
             let mut duty = tokio::select! {
@@ -219,11 +291,11 @@ impl Node {
 type Opened = (Arc<dyn Store>, Arc<dyn Clock>, Option<File>);
 
 /// Opens a directory, and takes it for this process.
-fn embedded(directory: &Path, mode: Mode, core: &Arc<Core>) -> Result<Opened, NodeError> {
+fn embedded(directory: &Path, mode: Mode, cores: &Cores) -> Result<Opened, NodeError> {
     check_mode(directory, mode)?;
     let lock = lock(directory, mode)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let store = SqliteStore::open(directory, Arc::clone(core), Arc::clone(&clock))?;
+    let store = SqliteStore::open(directory, cores.clone(), Arc::clone(&clock))?;
     Ok((Arc::new(store), clock, lock))
 }
 
@@ -291,6 +363,8 @@ async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(),
 }
 
 const MODE: &str = "mode";
+/// The setting that says whether a restored database is not safe yet.
+pub const RESTORING: &str = "restoring";
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";
 /// Where `factord dev` keeps its sealing key, in its data directory: no other directory has it.

@@ -68,6 +68,8 @@ pub enum Action {
     DeleteTemporaryToken,
     /// Something happened that an operator should look at.
     RaiseAlarm,
+    /// The database was put back to an earlier state, and what was open of the user was ended.
+    Restore,
 }
 
 impl Action {
@@ -86,6 +88,7 @@ impl Action {
             Self::CreateTemporaryToken => "create_temporary_token",
             Self::DeleteTemporaryToken => "delete_temporary_token",
             Self::RaiseAlarm => "raise_alarm",
+            Self::Restore => "restore",
         }
     }
 }
@@ -110,6 +113,8 @@ pub enum Reason {
     Throttled,
     /// Too many wrong codes: the device is disabled for good.
     Disabled,
+    /// The factor is disabled for the user.
+    FactorDisabled,
     /// There is no such thing, or it is another user's.
     NotOwned,
     /// The user is suspended, locked or not approved.
@@ -132,6 +137,10 @@ pub enum Reason {
     NoAnswer,
     /// A signature, origin or other proof is not what it must be.
     Forged,
+    /// The key did not verify or did not even see the person.
+    NotVerified,
+    /// The key is of no maker or model that is trusted.
+    NotTrusted,
     /// The counter of a security key went back: there may be two of it.
     CounterWentBack,
     /// So many challenges were denied or left unanswered that somebody may be trying to wear the person down.
@@ -157,6 +166,7 @@ impl fmt::Display for Reason {
             Self::Finished => "finished",
             Self::Throttled => "throttled",
             Self::Disabled => "disabled",
+            Self::FactorDisabled => "factor_disabled",
             Self::NotOwned => "not_its_owners",
             Self::UserNotActive => "user_not_active",
             Self::Invalid => "invalid",
@@ -168,6 +178,8 @@ impl fmt::Display for Reason {
             Self::HungUp => "hung_up",
             Self::NoAnswer => "no_answer",
             Self::Forged => "forged",
+            Self::NotVerified => "not_verified",
+            Self::NotTrusted => "not_trusted",
             Self::CounterWentBack => "counter_went_back",
             Self::Fatigue => "fatigue",
         })
@@ -195,6 +207,8 @@ impl Event {
                 Reason::Wrong
                 | Reason::OutsideWindow(_)
                 | Reason::Forged
+                | Reason::NotVerified
+                | Reason::NotTrusted
                 | Reason::CounterWentBack
                 | Reason::Fatigue,
             ) => None,

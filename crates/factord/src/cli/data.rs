@@ -13,23 +13,23 @@ use crate::mfa::user::User;
 use url::Url;
 
 use crate::node::{self, Mode, Node, Policy};
-use crate::store::UserFilter;
+use crate::store::{Location, UserFilter};
 
 /// Where the data is.
 #[derive(Args, Debug)]
 pub struct Data {
     /// The configuration of `factord serve`
     #[arg(long, value_name = "FILE", env = "FACTORD_CONFIG")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// The data directory [default: as configured, else factord-data]
     #[arg(long = "data", value_name = "DIR")]
-    directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// The database: sqlite:DIRECTORY or postgres://user@host/database [default: as configured, else the data directory]
     #[arg(long, value_name = "URL", conflicts_with = "directory")]
-    database: Option<PathBuf>,
+    pub database: Option<PathBuf>,
     /// The file with the sealing key [default: as configured, else the data directory's own]
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -38,9 +38,14 @@ pub struct Data {
 impl Data {
     /// Opens the data, also while a server runs on it.
     pub async fn open(&self) -> anyhow::Result<Node> {
+        self.open_at(&self.storage()?.location).await
+    }
+
+    /// Opens data that is somewhere else, by the same key.
+    pub async fn open_at(&self, location: &Location) -> anyhow::Result<Node> {
         let storage = self.storage()?;
         let node = Node::open(
-            &storage.location,
+            location,
             &storage.sealing_key,
             Mode::Administration,
             // An administrative command sends nobody a link.

@@ -19,15 +19,14 @@ use super::data::{DEFAULT_DATA, DEV_KEY_FILE};
 use super::output::note;
 use super::shutdown::Shutdown;
 use super::web;
-use crate::auth::Credential;
 use crate::auth::scope::Scope;
 use crate::clock;
 use crate::config::{LogFormat, LogSettings};
 use crate::crypto::keys::MasterKey;
 use crate::crypto::tokens::{self, TokenHash};
+use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
-use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
@@ -130,8 +129,9 @@ impl Dev {
             io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         })?;
-        let router = web::dev(&node, &telemetry, address, self.expose)?;
-        let sender = Arc::new(Outbox::new(Arc::clone(&node.store)));
+        let faults: Arc<Faults> = Arc::default();
+        let sender = Arc::new(Outbox::new(Arc::clone(&node.store), Arc::clone(&faults)));
+        let router = web::dev(&node, &telemetry, address, self.expose, faults)?;
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
             node.work(Some(sender), shutdown.signalled()),
@@ -253,7 +253,6 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
 
 fn policy(public_url: Url) -> Policy {
     Policy {
-        magic_link: MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
         channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
         ..Policy::at(public_url)
@@ -317,24 +316,31 @@ fn read_or_create(
     Ok(made)
 }
 
-/// Keeps a credential, unless the very same is kept already.
+/// Keeps a credential, unless the very same is kept already, also if another node was faster.
 async fn ensure_credential(
     node: &Node,
     id: &str,
     secret: &SecretString,
     scope: Scope,
 ) -> anyhow::Result<()> {
-    match node.store.credential(id.to_owned()).await? {
-        None => credential::keep(node, id, secret, scope).await,
-        Some(Credential {
-            secret: kept,
-            scope: kept_scope,
-            revoked_at: None,
-            ..
-        }) if kept == TokenHash::of_secret(secret) && kept_scope == scope => Ok(()),
-        Some(_) => anyhow::bail!(
-            "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
-             with another --data"
-        ),
-    }
+    let kept = node.store.credential(id.to_owned()).await?;
+    let kept = match kept {
+        Some(kept) => kept,
+        None => match credential::keep(node, id, secret, scope).await {
+            Ok(()) => return Ok(()),
+            Err(error) => match node.store.credential(id.to_owned()).await? {
+                Some(kept) => kept,
+                None => return Err(error),
+            },
+        },
+    };
+    let same = kept.secret == TokenHash::of_secret(secret)
+        && kept.scope == scope
+        && kept.revoked_at.is_none();
+    anyhow::ensure!(
+        same,
+        "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
+         with another --data"
+    );
+    Ok(())
 }

@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::clock;
 use crate::config::Config;
+use crate::delivery::faults::Faults;
 use crate::http::{AppState, Dev, router};
 use crate::net::Observe;
 use crate::node::Node;
@@ -24,8 +25,9 @@ pub fn dev(
     telemetry: &Telemetry,
     address: SocketAddr,
     exposed: bool,
+    faults: Arc<Faults>,
 ) -> anyhow::Result<Router> {
-    let dev = Dev::new(Arc::clone(&node.clock), exposed);
+    let dev = Dev::new(Arc::clone(&node.clock), exposed, faults);
     Ok(router(AppState {
         dev: Some(Arc::new(dev)),
         ..state(node, telemetry, Url::parse(&format!("http://{address}"))?)
@@ -42,7 +44,7 @@ pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
 }
 
 fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
-    let metrics = telemetry.metrics();
+    let (metrics, store) = (telemetry.metrics(), Arc::clone(&node.store));
     tokio::spawn(metrics.clone().keep_up());
     AppState {
         service: node.service.clone(),
@@ -52,6 +54,7 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         body_bytes: BODY_BYTES,
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),
+        overloaded: Arc::new(move || store.is_congested()),
         observe: Observe::new(clock::system_rng().next_u32()),
     }
 }

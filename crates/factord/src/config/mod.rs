@@ -5,10 +5,13 @@ mod delivery;
 mod error;
 mod known;
 mod layers;
+mod policy;
 mod secrets;
 mod settings;
 mod values;
+mod webauthn;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,13 +19,15 @@ use std::time::Duration;
 use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
+use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
-use crate::factor::magic_link::MagicLinkMode;
+use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::mfa::policy::Policies;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 use crate::store::Location;
 pub use error::{ConfigError, Problem};
-use layers::Source;
+use layers::{Read, Source};
 use settings::Settings;
 pub use settings::{LogFormat, LogSettings};
 pub use values::LogLevel;
@@ -66,8 +71,6 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The origins that a `redirect_to` may lead to, HTTPS only.
     pub redirect_origins: Vec<Origin>,
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
     /// Requests that one credential may make in an hour; `None` is no limit.
     pub rate_limit: Option<u32>,
     /// The bounds of connections and requests.
@@ -76,8 +79,14 @@ pub struct Config {
     pub log: LogSettings,
     /// The numbers of the rules, within their bounds.
     pub rules: Rules,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// Who asks for WebAuthn keys, and which are good enough; `None` where `public_url` has no name.
+    pub webauthn: Option<RelyingParty>,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
+    /// What was written, by its keys.
+    written: BTreeMap<String, toml::Value>,
 }
 
 /// Where the data is and how it is opened: all that the administrative commands need.
@@ -120,13 +129,30 @@ impl Config {
     /// [`ConfigError`] with all that is wrong: a file that cannot be read or is not TOML, unknown keys, values of the
     /// wrong type or outside their bounds, keys that are missing, a sealing key that is missing or open to others.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, mut warnings) = read(sources);
+        let Read {
+            settings,
+            values: written,
+            mut problems,
+            mut warnings,
+        } = read(sources);
         let storage = storage(sources, &settings, &mut problems);
         let (delivery, without) = settings.delivery.resolve(sources);
-        for problem in settings.contradictions().into_iter().chain(without) {
+        let (policies, wrong) = settings.policy.resolve();
+        let contradictions = settings.contradictions();
+        for problem in contradictions.into_iter().chain(wrong).chain(without) {
+            add(&mut problems, problem);
+        }
+        let (webauthn, wrong) = match &settings.public_url {
+            Some(public_url) => settings
+                .webauthn
+                .resolve(&public_url.0, &settings.service_name.0),
+            None => (None, Vec::new()),
+        };
+        for problem in wrong {
             add(&mut problems, problem);
         }
         warnings.extend(settings.delivery.warnings());
+        warnings.extend(settings.policy.warnings(&delivery.channels()));
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
                 let limits = settings.limits.resolve();
@@ -150,17 +176,33 @@ impl Config {
                         .into_iter()
                         .map(|origin| origin.0)
                         .collect(),
-                    magic_link: settings.magic_link,
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,
                     rules: settings.rules,
+                    policies,
+                    webauthn,
                     delivery,
+                    written,
                 };
                 Ok(Loaded { config, warnings })
             }
             _ => Err(ConfigError { problems }),
         }
+    }
+
+    /// The keys whose values differ from those of `running` in what they do, and which only a new start takes over: all
+    /// but the policy, the rules, the name of the service and the redirect origins.
+    pub fn changed_beyond_reload(&self, running: &Self) -> Vec<String> {
+        let keys: BTreeSet<_> = self.written.keys().chain(running.written.keys()).collect();
+        keys.into_iter()
+            .filter(|key| !is_reloaded(key))
+            .filter(|key| {
+                let (new, old) = (self.written.get(*key), running.written.get(*key));
+                !layers::is_same(key, new, old)
+            })
+            .cloned()
+            .collect()
     }
 
     /// What the server needs to know of it.
@@ -184,7 +226,12 @@ impl Storage {
     /// # Errors
     /// As [`Config::load`], but nothing is missing except a sealing key.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, warnings) = read(sources);
+        let Read {
+            settings,
+            mut problems,
+            warnings,
+            ..
+        } = read(sources);
         match storage(sources, &settings, &mut problems) {
             Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
             _ => Err(ConfigError { problems }),
@@ -192,7 +239,50 @@ impl Storage {
     }
 }
 
-fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
+/// The policies of a configuration, read by themselves: to be looked at, no key and no secret is needed.
+#[derive(Debug)]
+pub struct PolicyConfig {
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// The ways by which messages are sent.
+    pub channels: Vec<Channel>,
+}
+
+impl PolicyConfig {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every key and value of the whole configuration that is wrong by itself, and with all that is
+    /// wrong with the policies. That something else is missing is none of it.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let Read {
+            settings,
+            mut problems,
+            mut warnings,
+            ..
+        } = read(sources);
+        let (policies, wrong) = settings.policy.resolve();
+        for problem in wrong {
+            add(&mut problems, problem);
+        }
+        let channels = settings.delivery.resolve(sources).0.channels();
+        warnings.extend(settings.policy.warnings(&channels));
+        let config = Self { policies, channels };
+        if problems.is_empty() {
+            Ok(Loaded { config, warnings })
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+}
+
+/// Whether a running service takes over a key's new value.
+fn is_reloaded(key: &str) -> bool {
+    let top = key.split('.').next().unwrap_or(key);
+    ["policy", "rules", "service_name", "redirect_origins"].contains(&top)
+}
+
+fn read(sources: &Sources) -> Read {
     let mut layers = layers::Layers::default();
     if let Some(path) = &sources.file {
         layers.add_file(path);

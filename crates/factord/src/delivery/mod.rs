@@ -2,6 +2,7 @@
 
 mod breaker;
 pub mod dispatcher;
+pub mod faults;
 mod http;
 mod lanes;
 mod letter;

@@ -6,8 +6,9 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Shown, Verdict};
+use super::{Ceremony, Codes, Description, Factor, Issued, Restored, Shown, Verdict};
 use crate::audit::Reason;
+use crate::clock::Timestamp;
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::sealing::{Place, Sealed};
 use crate::mfa::Core;
@@ -23,6 +24,7 @@ pub struct Authenticator;
 impl Factor for Authenticator {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "authenticator",
             name: "Authenticator",
             auth_factor_name: "Google Authenticator",
             codes: Codes::Digits(otp::DIGITS),
@@ -86,6 +88,15 @@ impl Factor for Authenticator {
 
     fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(Issued::default())
+    }
+
+    fn restored(&self, core: &Core, device: &Device, now: Timestamp) -> Result<Restored, Fault> {
+        let record: Record = device.data.read()?;
+        let latest = otp::time_step(now).saturating_add(core.rules.totp_look_around);
+        Ok(Restored::Moved(Data::of(&Record {
+            step: record.step.max(Some(latest)),
+            ..record
+        })))
     }
 
     fn check(

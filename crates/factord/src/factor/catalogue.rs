@@ -4,17 +4,20 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
-use super::magic_link::{MagicLink, MagicLinkMode};
+use super::magic_link::MagicLink;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
+use super::webauthn::WebAuthn;
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
 /// The factors that this installation knows, in the order they are listed.
+#[derive(Clone)]
 pub struct Catalogue {
     entries: Vec<Entry>,
 }
 
+#[derive(Clone)]
 struct Entry {
     id: i64,
     /// `None` while the factor is disabled: the id is taken, and nothing can be enrolled under it.
@@ -37,7 +40,7 @@ impl Catalogue {
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),
                 offered(MAGIC_LINK, &MagicLink),
-                disabled(58_963), // WebAuthn
+                offered(WEBAUTHN, &WebAuthn),
                 disabled(58_964), // YubiKey
                 offered(58_965, &RecoveryCodes),
             ],
@@ -73,12 +76,14 @@ impl Catalogue {
         self
     }
 
-    /// The same, without magic links where they are off.
-    pub fn with_magic_link(mut self, mode: MagicLinkMode) -> Self {
+    /// The same, without WebAuthn unless there is a relying party.
+    pub fn with_webauthn(self, is_set_up: bool) -> Self {
+        self.without(WEBAUTHN, !is_set_up)
+    }
+
+    fn without(mut self, id: i64, off: bool) -> Self {
         for entry in &mut self.entries {
-            entry.factor = entry
-                .factor
-                .filter(|_| entry.id != MAGIC_LINK || mode != MagicLinkMode::Off);
+            entry.factor = entry.factor.filter(|_| entry.id != id || !off);
         }
         self
     }
@@ -101,8 +106,6 @@ impl Catalogue {
     }
 }
 
-const MAGIC_LINK: i64 = 58_962;
-
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
@@ -110,3 +113,6 @@ impl fmt::Debug for Catalogue {
             .finish()
     }
 }
+
+const MAGIC_LINK: i64 = 58_962;
+const WEBAUTHN: i64 = 58_963;

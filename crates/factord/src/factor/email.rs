@@ -8,6 +8,7 @@ use crate::messages::Content;
 /// The factor.
 pub static EMAIL: DeliveredCode = DeliveredCode {
     description: Description {
+        key: "email",
         name: "OneLogin Email",
         auth_factor_name: "OneLogin Email",
         codes: Codes::Digits(DIGITS),

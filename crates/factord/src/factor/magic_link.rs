@@ -27,9 +27,23 @@ pub enum MagicLinkMode {
     /// It takes the browser back to the caller with a one-time code, so that a login ends in the browser it began in; a
     /// verification needs a `redirect_to`.
     Bound,
-    /// The factor is not offered.
+    /// The factor is disabled.
     Off,
 }
+
+impl MagicLinkMode {
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Polled => "polled",
+            Self::Bound => "bound",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// The key of the factor.
+pub const KEY: &str = "magic_link";
 
 /// The factor.
 pub struct MagicLink;
@@ -37,6 +51,7 @@ pub struct MagicLink;
 impl Factor for MagicLink {
     fn description(&self) -> &'static Description {
         &Description {
+            key: KEY,
             name: "Email MagicLink",
             auth_factor_name: "Email MagicLink",
             codes: Codes::None,
@@ -68,7 +83,7 @@ impl Factor for MagicLink {
     }
 
     fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
-        let on_page = ceremony.core.magic_link == MagicLinkMode::Bound;
+        let on_page = ceremony.policy().magic_link == MagicLinkMode::Bound;
         if on_page && ceremony.redirect_to.is_none() {
             return Err(Refusal::invalid("redirect_to"));
         }

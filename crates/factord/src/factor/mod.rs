@@ -8,6 +8,7 @@ pub mod email;
 pub mod magic_link;
 pub mod recovery_codes;
 pub mod sms;
+pub mod webauthn;
 
 use rand::CryptoRng;
 use secrecy::SecretString;
@@ -21,6 +22,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::policy::Policy;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Ending, Profile, Registration, Verification};
 
@@ -113,10 +115,33 @@ pub trait Factor: Send + Sync {
         Ok(Step::Wrong(Reason::Invalid))
     }
 
+    /// What becomes of a device whose database was put back to an earlier state: it must not accept again what it has
+    /// accepted since. By default only what is sent to the person goes on, since nothing of it is kept by the device.
+    ///
+    /// # Errors
+    /// [`Fault`] if something stored cannot be used.
+    fn restored(&self, _core: &Core, _device: &Device, _now: Timestamp) -> Result<Restored, Fault> {
+        Ok(match self.description().channel {
+            Some(_) => Restored::Keep,
+            None => Restored::Disable,
+        })
+    }
+
     /// What an administrator may want to know of a device.
     fn detail(&self, _device: &Device) -> Option<String> {
         None
     }
+}
+
+/// What becomes of a device whose database was put back.
+#[derive(Debug)]
+pub enum Restored {
+    /// It goes on as it is.
+    Keep,
+    /// It goes on with this record, which is past whatever it may have accepted since.
+    Moved(Data),
+    /// It must be enrolled anew.
+    Disable,
 }
 
 /// A computation that takes long; it gives what the factor reads as [`Ceremony::evidence`].
@@ -125,6 +150,8 @@ pub type Work = Box<dyn FnOnce() -> Data + Send>;
 /// The unchanging facts of a factor.
 #[derive(Debug)]
 pub struct Description {
+    /// The name in the configuration, snake_case: it never changes, or files that name it go wrong.
+    pub key: &'static str,
     /// The name in the catalogue, for example `OneLogin SMS`.
     pub name: &'static str,
     /// The wire's `auth_factor_name`.
@@ -200,6 +227,13 @@ pub struct Ceremony<'a> {
     pub number_matching: bool,
     /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
     pub evidence: Option<&'a Data>,
+}
+
+impl Ceremony<'_> {
+    /// What holds for the user.
+    pub fn policy(&self) -> &Policy {
+        self.core.policy(self.profile)
+    }
 }
 
 /// What starting an enrolment or a challenge gives.

@@ -8,6 +8,7 @@ use crate::messages::Content;
 /// The factor.
 pub static SMS: DeliveredCode = DeliveredCode {
     description: Description {
+        key: "sms",
         name: "OneLogin SMS",
         auth_factor_name: "SMS",
         codes: Codes::Digits(DIGITS),

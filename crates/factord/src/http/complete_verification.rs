@@ -9,6 +9,7 @@ use super::extract::Json;
 use super::openapi::Answering;
 use super::{App, wire};
 use crate::auth::scope::Permission;
+use crate::factor::webauthn::Answer;
 use crate::mfa::answer::{GiveAnswer, Origin};
 use crate::mfa::completion::CompleteVerification;
 use crate::mfa::data::Data;
@@ -49,7 +50,7 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
             let command = GiveAnswer {
                 id,
                 from: Origin::Caller(device),
-                answer: Data::of(&credential),
+                answer: Data::of(&Answer::Caller(credential)),
             };
             let answered = app.service.decide(user, command).await;
             answered.map(drop).map_err(Error::from)

@@ -41,7 +41,7 @@ pub(super) async fn handler(
     let has_answer = code.is_some() || answer.credential.is_some();
     let confirmed = match (id, answer.credential.filter(|_| code.is_none())) {
         (Some(id), Some(credential)) => {
-            let answered = app.service.register_credential(user, id, &credential);
+            let answered = app.service.register_credential(user, id, credential);
             answered.await.map_err(Error::from)
         }
         (Some(id), None) => {

@@ -63,6 +63,8 @@ pub struct AppState {
     pub body_timeout: Duration,
     /// Gives the metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+    /// Whether there is more to do than can be done in time, so that requests are to be sent again.
+    pub overloaded: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Numbers, logs and counts every request.
     pub observe: Observe,
 }

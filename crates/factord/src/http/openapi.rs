@@ -97,6 +97,10 @@ refusals! {
     Ready => current [vec![Error::Unavailable]];
     /// Of the outbox and the events of `factord dev`.
     DevReading => current [foreign(), query(), values(&["user_id"]), ours()];
+    /// Of the faults of `factord dev`.
+    DevFaults => current [foreign(), of_body(), values(&["channel", "outcome", "count"]), ours()];
+    /// Of what of `factord dev` takes nothing.
+    DevPlain => current [foreign(), ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
     /// Of the token endpoints.
@@ -152,6 +156,7 @@ fn codes() -> Vec<Error> {
         Error::Unauthorized,
         Error::Delayed(30),
         Error::Disabled,
+        Error::FactorDisabled,
         Error::TooManyTries(60),
     ]
 }

@@ -26,7 +26,7 @@ pub use values::{Content, Notice};
 mod tests;
 
 /// The texts of all messages.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Texts {
     /// The language of a user who prefers none of those that there are.
     pub default_language: Language,

@@ -9,10 +9,6 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    /// Seconds that a registration or verification stays open if the caller does not say (contract: 120).
-    pub default_expires_in: i64,
-    /// The most seconds that a caller may ask for (contract: 900).
-    pub max_expires_in: i64,
     /// The longest life of a code sent by message in seconds, even if `expires_in` is longer (600 is what NIST
     /// 63B-4 §3.1.3.2 asks for).
     pub max_code_lifetime: i64,
@@ -45,8 +41,6 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            default_expires_in: 120,
-            max_expires_in: 900,
             max_code_lifetime: 900,
             totp_look_around: 1,
             guesses_per_verification: 5,
@@ -114,16 +108,10 @@ impl Rules {
             })
     }
 
-    fn bounded(&self) -> [(&'static str, i64, RangeInclusive<i64>); 15] {
+    fn bounded(&self) -> [(&'static str, i64, RangeInclusive<i64>); 13] {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         let steps = i64::try_from(self.totp_look_around).unwrap_or(i64::MAX);
         [
-            (
-                "default_expires_in",
-                self.default_expires_in,
-                MIN_EXPIRES_IN..=self.max_expires_in,
-            ),
-            ("max_expires_in", self.max_expires_in, MIN_EXPIRES_IN..=900),
             ("max_code_lifetime", self.max_code_lifetime, 120..=900),
             ("totp_look_around", steps, 0..=1),
             (

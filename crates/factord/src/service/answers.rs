@@ -10,6 +10,7 @@ use super::rate_limit::RateLimiter;
 use super::{Error, Service};
 use crate::clock;
 use crate::factor::Work;
+use crate::factor::webauthn::Answer;
 use crate::mfa::answer::{Accepted, GiveAnswer, Origin, Outcome};
 use crate::mfa::code::Code;
 use crate::mfa::comparison::Evidence;
@@ -59,12 +60,12 @@ impl Service {
         &self,
         user: UserId,
         id: Uuid,
-        credential: &serde_json::Value,
+        credential: serde_json::Value,
     ) -> Result<Registration, Error> {
         let command = GiveAnswer {
             id,
             from: Origin::Caller(None),
-            answer: Data::of(credential),
+            answer: Data::of(&Answer::Caller(credential)),
         };
         match self.decide(user, command).await? {
             Outcome::Accepted(Accepted::Registration(registration)) => Ok(registration),
@@ -122,12 +123,15 @@ impl Service {
         code: &Code,
         devices: impl FnOnce(&User) -> Vec<DeviceNumber>,
     ) -> Result<Option<Evidence>, Error> {
-        let user = self.load(user, None).await?.user;
+        let (user, core) = (self.load(user, None).await?.user, self.core());
         let devices = devices(&user)
             .into_iter()
             .filter_map(|number| user.mfa.device(number));
         let work = devices.into_iter().find_map(|device| {
-            let factor = self.core.catalogue.factor(device.factor_id)?;
+            let factor = core.catalogue.factor(device.factor_id)?;
+            if core.policy(&user.profile).disables(factor.description()) {
+                return None;
+            }
             Some((device.number, factor.prepare(device, code)?))
         });
         let Some((device, work)) = work else {
@@ -142,7 +146,7 @@ impl Service {
         user: UserId,
         id: Uuid,
     ) -> Result<Option<Data>, Error> {
-        let user = self.load(user, None).await?.user;
+        let (user, core) = (self.load(user, None).await?.user, self.core());
         let Some(pending) = user
             .mfa
             .registrations
@@ -151,11 +155,9 @@ impl Service {
         else {
             return Ok(None);
         };
-        let factor = self.core.catalogue.factor(pending.factor_id);
+        let factor = core.catalogue.factor(pending.factor_id);
         let rng = &mut clock::system_rng();
-        match factor
-            .and_then(|factor| factor.prepare_confirmation(&self.core, user.id, pending, rng))
-        {
+        match factor.and_then(|factor| factor.prepare_confirmation(&core, user.id, pending, rng)) {
             Some(work) => self.work(user.id, work).await.map(Some),
             None => Ok(None),
         }

@@ -22,6 +22,7 @@ use crate::messages::Texts;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::DeviceNumber;
+use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -81,6 +82,7 @@ contract! {
     settings_are_kept,
     clean_up_takes_what_is_old_in_small_steps_and_nothing_else,
     what_expires_unnoticed_is_ended_by_the_clean_up,
+    whatever_lets_somebody_in_can_be_ended_at_once,
     a_working_store_answers_a_ping,
 }
 
@@ -718,6 +720,39 @@ async fn what_expires_unnoticed_is_ended_by_the_clean_up(world: &World) {
     assert_eq!(world.store.clean_up(100).await, Ok(0));
 }
 
+async fn whatever_lets_somebody_in_can_be_ended_at_once(world: &World) {
+    let user = world.user("ada").await.id;
+    for code in ["1", "2"] {
+        world.decide(user, send(code)).await.unwrap();
+    }
+    let id = world.waiting().await[0].id;
+    world.store.move_to_outbox(id).await.unwrap();
+    let linked = |draft: &mut Draft<'_>| {
+        let (token, expires_at) = (TokenHash::of("link"), draft.now.plus(60));
+        draft.effects.links.push(Link { token, expires_at });
+        Ok(())
+    };
+    world.decide(user, command(linked)).await.unwrap();
+    world.credential("a").await;
+    world
+        .store
+        .insert_token(world.pair("a", "a"))
+        .await
+        .unwrap();
+    assert_eq!(world.store.end_sessions().await, Ok(4));
+    assert_eq!(world.store.token(TokenHash::of("a")).await, Ok(None));
+    assert_eq!(
+        world.store.linked_user(TokenHash::of("link")).await,
+        Ok(None)
+    );
+    assert_eq!(
+        (world.waiting().await, world.outbox().await),
+        (vec![], vec![])
+    );
+    assert_eq!(world.store.credentials().await.unwrap().len(), 1);
+    assert_eq!(world.store.end_sessions().await, Ok(0));
+}
+
 async fn a_working_store_answers_a_ping(world: &World) {
     assert_eq!(world.store.ping().await, Ok(()));
     assert_eq!(world.store.now(), world.clock.now());
@@ -878,9 +913,10 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         public_url: "http://localhost:8080".parse().unwrap(),
-        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
+        policies: Policies::default(),
         texts: Texts::default(),
+        webauthn: None,
     })
 }
 

@@ -13,7 +13,7 @@ pub enum Location {
     /// In SQLite's file in this directory, for one server.
     Directory(PathBuf),
     /// In PostgreSQL, for any number of servers.
-    Postgres(PostgresSettings),
+    Postgres(Box<PostgresSettings>),
 }
 
 impl Location {
@@ -28,7 +28,7 @@ impl Location {
                 Ok(Self::Directory(PathBuf::from(directory)))
             }
             Some(("postgres" | "postgresql", _)) => {
-                PostgresSettings::parse(url).map(Self::Postgres)
+                PostgresSettings::parse(url).map(|settings| Self::Postgres(Box::new(settings)))
             }
             _ => Err(BadUrl(
                 "it is neither \"sqlite:DIRECTORY\" nor \"postgres://user@host/database\""
@@ -43,10 +43,10 @@ impl Location {
             Self::Postgres(settings) => {
                 let mut settings = match password {
                     Some(password) => settings.with_password(password),
-                    None => settings,
+                    None => *settings,
                 };
                 settings.connections = connections;
-                Self::Postgres(settings)
+                Self::Postgres(Box::new(settings))
             }
             directory @ Self::Directory(_) => directory,
         }

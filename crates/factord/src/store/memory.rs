@@ -18,7 +18,7 @@ use crate::audit::{Action, Event, StoredEvent};
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::mfa::decision::Effects;
 use crate::mfa::history::{DAY, History};
 use crate::mfa::ids::UserId;
@@ -26,7 +26,7 @@ use crate::mfa::user::{Finished, Mfa, Profile, User};
 
 /// A store that ends with the process.
 pub struct MemoryStore {
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     tables: Mutex<Tables>,
     messages: Arc<Notify>,
@@ -56,9 +56,9 @@ struct Waiting {
 
 impl MemoryStore {
     /// An empty store.
-    pub fn new(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(cores: impl Into<Cores>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            core,
+            cores: cores.into(),
             clock,
             tables: Mutex::new(Tables {
                 rng: Box::new(clock::system_rng()),
@@ -92,14 +92,14 @@ impl MemoryStore {
     }
 
     fn decide(&self, id: UserId, job: &mut dyn Job) -> Result<bool, StoreError> {
-        let (tables, now) = (&mut *self.tables(), self.clock.now());
+        let (tables, core, now) = (&mut *self.tables(), self.cores.current(), self.clock.now());
         let Some(mut user) = tables.users.get(&id).cloned() else {
             return Ok(false);
         };
-        let reads = job.reads(&self.core, &user);
+        let reads = job.reads(&core, &user);
         let destination = reads
             .destination
-            .map(|destination| *destination_key(&self.core, &destination).as_bytes());
+            .map(|destination| *destination_key(&core, &destination).as_bytes());
         let before = destination
             .and_then(|key| tables.histories.get(&key))
             .map(|(history, _)| history.clone())
@@ -114,7 +114,7 @@ impl MemoryStore {
             history: &mut history,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &self.core, now, &mut *tables.rng);
+        let effects = deciding::run(job, state, &core, now, &mut *tables.rng);
         if tables.has_username(&user.profile, Some(id)) {
             return Err(StoreError::Conflict("username"));
         }
@@ -447,6 +447,20 @@ impl Store for MemoryStore {
         })
     }
 
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.answer(|tables| {
+            let ended = tables.tokens.len()
+                + tables.links.len()
+                + tables.waiting.len()
+                + tables.outbox.len();
+            tables.tokens.clear();
+            tables.links.clear();
+            tables.waiting.clear();
+            tables.outbox.clear();
+            Ok(ended)
+        })
+    }
+
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
         let now = self.clock.now();
         let expired = |user: &&User| user.mfa.next_expiry().is_some_and(|at| at <= now);
@@ -462,7 +476,7 @@ impl Store for MemoryStore {
         self.answer(move |tables| {
             let now = self.clock.now();
             let over = |since: Timestamp, kept: i64| now.since(since) >= kept;
-            let readable = self.core.rules.finished_readable;
+            let readable = self.cores.current().rules.finished_readable;
             let Tables {
                 finished,
                 tokens,

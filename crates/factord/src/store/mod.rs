@@ -108,8 +108,17 @@ pub trait Store: Send + Sync {
     /// finished registrations and verifications, expired tokens and links, old message histories. Gives how many there were.
     fn clean_up(&self, limit: usize) -> Answer<'_, usize>;
 
+    /// Ends all bearer tokens and links, and erases the messages that wait: what a database must do that was put back to an
+    /// earlier state. Gives how many there were.
+    fn end_sessions(&self) -> Answer<'_, usize>;
+
     /// Whether the database can read and write now.
     fn ping(&self) -> Answer<'_, ()>;
+
+    /// Whether writes wait for so long that new ones are better sent again in a second.
+    fn is_congested(&self) -> bool {
+        false
+    }
 
     /// The time that decisions are made by.
     fn now(&self) -> Timestamp;
@@ -121,6 +130,13 @@ pub trait Store: Send + Sync {
     /// Told whenever this process moved a message into the outbox. It remembers nothing, but tells all who wait: take
     /// `notified()` before looking into the outbox and await it after, and nothing is missed in between.
     fn outbox_signal(&self) -> Arc<Notify>;
+
+    /// Adds requests to those that all processes have counted, and gives what they come to with the window that is open;
+    /// `None` if there are no other processes. `counts` are in the order of their callers.
+    fn count_requests(&self, counts: Vec<RequestCount>) -> Answer<'_, Option<Vec<RequestCount>>> {
+        drop(counts);
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Waits until the background work on this database (cleaning up, sending messages) falls to this process. One process
     /// has it at a time; a store that only one server can use gives it at once.
@@ -230,6 +246,17 @@ pub enum Sending {
     Retry(Timestamp),
     /// It will not be sent.
     Abandoned,
+}
+
+/// How many requests a caller has made in a window of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Who.
+    pub caller: String,
+    /// When the window ends, or would if it began now.
+    pub ends: Timestamp,
+    /// How many.
+    pub used: u32,
 }
 
 /// Why a store could not do what it was asked.

@@ -18,6 +18,7 @@ use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::decision::{Decide, Draft};
 use crate::mfa::ids::UserId;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::rules::Rules;
@@ -179,9 +180,10 @@ impl Scene {
             catalogue: Catalogue::standard(),
             service_name: "Example".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
             texts: Texts::default(),
+            webauthn: None,
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
         let store = MemoryStore::new(Arc::new(core), Arc::clone(&clock) as Arc<dyn Clock>);

@@ -75,6 +75,8 @@ fn is_own_page(host: &Authority, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::body::Body;
     use http::Request;
 
@@ -227,7 +229,7 @@ mod tests {
     async fn an_exposed_service_is_reached_by_its_address_but_by_no_name_and_from_no_other_page() {
         let exposed = Server::with(None, |state| {
             let clock = ManualClock::at(Timestamp::from_seconds(0));
-            state.dev = Some(Dev::new(std::sync::Arc::new(clock), true).into());
+            state.dev = Some(Dev::new(Arc::new(clock), true, Arc::default()).into());
         });
         let host = ("host", "192.168.7.7:8080");
         let name = ("host", "factord.internal:8080");

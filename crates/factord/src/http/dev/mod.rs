@@ -1,8 +1,9 @@
-//! What `factord dev` adds: the outbox, the clock and the audit events, for whoever tries the service out. Nothing of it
+//! What `factord dev` adds: the outbox, the clock, deliveries that go wrong and the audit events, for whoever tries the service out. Nothing of it
 //! exists under `factord serve`.
 
 mod clock;
 mod events;
+mod faults;
 mod guard;
 mod outbox;
 mod outbox_page;
@@ -17,6 +18,7 @@ pub(super) use guard::guard;
 
 use super::App;
 use crate::clock::Clock;
+use crate::delivery::faults::Faults;
 
 /// What the additions need.
 pub struct Dev {
@@ -25,15 +27,18 @@ pub struct Dev {
     exposed: bool,
     /// Held while the clock is moved, so that no move is lost.
     moving: Mutex<()>,
+    faults: Arc<Faults>,
 }
 
 impl Dev {
-    /// The additions to a service that decides by `clock`; `exposed` if it listens to more than loopback.
-    pub fn new(clock: Arc<dyn Clock>, exposed: bool) -> Self {
+    /// The additions to a service that decides by `clock`, and whose deliveries go wrong as `faults` say; `exposed` if it
+    /// listens to more than loopback.
+    pub fn new(clock: Arc<dyn Clock>, exposed: bool, faults: Arc<Faults>) -> Self {
         Self {
             clock,
             exposed,
             moving: Mutex::default(),
+            faults,
         }
     }
 }
@@ -44,5 +49,6 @@ pub(super) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(outbox::handler))
         .routes(routes!(outbox_page::handler))
         .routes(routes!(clock::handler))
+        .routes(routes!(faults::add, faults::list, faults::clear))
         .routes(routes!(events::handler))
 }

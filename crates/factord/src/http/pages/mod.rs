@@ -1,7 +1,10 @@
 //! The hosted pages (contract, Hosted pages): for people, by a browser, under a strict policy. Nothing is completed by a
 //! GET, since mail scanners open links; nothing needs a script that a form can do.
 
+mod enrol;
+mod key;
 mod link;
+mod verify;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -13,11 +16,17 @@ use utoipa_axum::routes;
 
 use super::App;
 use super::error::Error;
+use crate::crypto::tokens::TokenHash;
+use crate::mfa::user::User;
+use crate::service;
 
 /// The pages, which need no token.
 pub(super) fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(link::ask, link::press))
+        .routes(routes!(enrol::page, enrol::finish))
+        .routes(routes!(verify::page, verify::finish))
+        .route("/pages/key.js", axum::routing::get(key::script))
         .route("/pages/page.css", axum::routing::get(style))
 }
 
@@ -65,6 +74,18 @@ pub(super) fn with_otp(redirect_to: &str, id: uuid::Uuid, otp: &str) -> Result<S
         .append_pair("verification_id", &id.to_string())
         .append_pair("otp", otp);
     Ok(url.into())
+}
+
+/// The user to whom a link leads, if it leads to one.
+async fn linked(app: &App, link: TokenHash) -> Result<Option<User>, Error> {
+    let Some(user) = app.service.store().linked_user(link).await? else {
+        return Ok(None);
+    };
+    match app.service.user(user).await {
+        Ok(user) => Ok(Some(user)),
+        Err(service::Error::NoSuchUser) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn style() -> Response {

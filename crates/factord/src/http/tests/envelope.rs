@@ -105,6 +105,7 @@ async fn nothing_of_dev_exists_in_production() {
         ("GET", "/dev/outbox?user_id=1"),
         ("GET", "/dev/outbox.html"),
         ("POST", "/dev/clock"),
+        ("POST", "/dev/faults"),
         ("GET", "/dev/events"),
         ("GET", "//dev/outbox"),
     ] {

@@ -3,6 +3,7 @@
 mod bad_input;
 mod envelope;
 mod order;
+mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,9 +27,12 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
+use crate::delivery::faults::Faults;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::net::Observe;
@@ -42,6 +46,7 @@ pub(super) const AUTHENTICATOR: i64 = 58_957;
 pub(super) const PROTECT: i64 = 58_958;
 pub(super) const SMS: i64 = 58_959;
 pub(super) const EMAIL: i64 = 58_961;
+pub(super) const WEBAUTHN: i64 = 58_963;
 /// A well-formed id of no registration and no verification.
 pub(super) const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -51,6 +56,7 @@ pub(super) struct Server {
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<dyn Store>,
     pub(super) access: Arc<Access>,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl Server {
@@ -81,9 +87,10 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
             texts: Texts::default(),
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
         };
         change_core(&mut core);
         let core = Arc::new(core);
@@ -92,14 +99,16 @@ impl Server {
         let store: Arc<dyn Store> = Arc::new(memory);
         let limiter = RateLimiter::new(rate_limit);
         let access = Arc::new(Access::new(Arc::clone(&store), limiter));
+        let faults: Arc<Faults> = Arc::default();
         let mut state = AppState {
             service: Service::new(core, Arc::clone(&store)),
             access: Arc::clone(&access),
-            dev: Some(Arc::new(Dev::new(shared, false))),
+            dev: Some(Arc::new(Dev::new(shared, false, Arc::clone(&faults)))),
             public_url: "http://localhost:8080".parse().unwrap(),
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(|| "factord_up 1\n".to_owned()),
+            overloaded: Arc::new(|| false),
             observe: Observe::new(7),
         };
         change(&mut state);
@@ -108,6 +117,7 @@ impl Server {
             clock,
             store,
             access,
+            faults,
         }
     }
 
@@ -252,7 +262,7 @@ impl Client<'_> {
 
 /// A user.
 pub(super) struct Person<'a> {
-    client: &'a Client<'a>,
+    pub(super) client: &'a Client<'a>,
     pub(super) id: i64,
 }
 

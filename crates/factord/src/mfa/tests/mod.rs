@@ -4,10 +4,12 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
+mod policy;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
 mod verification;
+mod webauthn;
 
 use std::collections::HashMap;
 
@@ -23,6 +25,7 @@ use super::confirmation::ConfirmRegistration;
 use super::decision::{self, Decide, Draft, Effects, Reads};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
+use super::policy::Policies;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
@@ -35,12 +38,14 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::Message;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
+const WEBAUTHN: i64 = 58_963;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
@@ -211,9 +216,10 @@ pub fn core() -> Core {
         catalogue: Catalogue::standard(),
         service_name: "Example & Co".to_owned(),
         public_url: "http://localhost:8080".parse().unwrap(),
-        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
+        policies: Policies::default(),
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
+        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
     }
 }
 

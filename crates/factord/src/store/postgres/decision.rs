@@ -81,10 +81,11 @@ impl Inner {
             return Ok(None);
         };
         let mut user = stored.parse(id)?;
-        let reads = job.reads(&self.core, &user);
+        let core = self.cores.current();
+        let reads = job.reads(&core, &user);
         let destination = reads
             .destination
-            .map(|destination| destination_key(&self.core, &destination));
+            .map(|destination| destination_key(&core, &destination));
         let (before, read) = match &destination {
             Some(key) => self.history(key).await?,
             None => (History::default(), 0),
@@ -100,13 +101,13 @@ impl Inner {
             history: &mut history,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &self.core, now, rng);
+        let effects = deciding::run(job, state, &core, now, rng);
         let history = destination
             .filter(|_| history != before)
             .map(|key| statement::history(&key, read, &history, now, rng))
             .transpose()?;
         let mut change = Change {
-            core: &self.core,
+            core: &core,
             rng,
             now,
             stored: &stored,

@@ -44,6 +44,8 @@ impl Inner {
 
     /// Moves a message to the outbox; one that was moved before stays there once.
     pub async fn move_to_outbox(&self, id: i64) -> Result<(), StoreError> {
+        // In the order of the calls: whoever reads the outbox sees messages come as they were sent.
+        let _turn = self.moving.lock().await;
         let sql = "WITH moved AS (DELETE FROM messages WHERE id = $1 RETURNING id, user_id, at, attempts, sealed),
              kept AS (INSERT INTO outbox SELECT * FROM moved ON CONFLICT DO NOTHING RETURNING 1)
              SELECT (SELECT count(*) FROM kept), (SELECT pg_notify($2, '') FROM kept LIMIT 1)";
@@ -86,7 +88,11 @@ impl Inner {
     fn open_message(&self, row: &Row) -> Result<StoredMessage, StoreError> {
         let user = user_id(row, 1)?;
         let sealed = Sealed::from_stored(row.try_get(4).map_err(corrupt)?);
-        let text = self.core.keys.open(Message::place(user), &sealed);
+        let text = self
+            .cores
+            .current()
+            .keys
+            .open(Message::place(user), &sealed);
         let text = text.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let attempts: i64 = row.try_get(3).map_err(corrupt)?;
         Ok(StoredMessage {

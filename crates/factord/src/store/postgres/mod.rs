@@ -23,19 +23,19 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::sync::Notify;
+use tokio::sync::{Mutex, Notify};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use super::{
-    Answer, Duty, EventFilter, Job, Loaded, OutboxFilter, Sending, Store, StoredMessage,
-    UserFilter, UserPage,
+    Answer, Duty, EventFilter, Job, Loaded, OutboxFilter, RequestCount, Sending, Store,
+    StoredMessage, UserFilter, UserPage,
 };
 use crate::audit::StoredEvent;
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use database::Database;
@@ -56,10 +56,11 @@ pub struct PostgresStore {
 /// What requests and background tasks share.
 struct Inner {
     db: Database,
-    core: Arc<Core>,
+    cores: Cores,
     stripes: Stripes,
     signals: Signals,
     channels: Channels,
+    moving: Mutex<()>,
 }
 
 impl PostgresStore {
@@ -69,23 +70,25 @@ impl PostgresStore {
     /// [`PostgresOpenError`].
     pub async fn open(
         settings: PostgresSettings,
-        core: Arc<Core>,
+        cores: impl Into<Cores>,
     ) -> Result<Self, PostgresOpenError> {
-        Self::open_at(settings, core, None).await
+        Self::open_at(settings, cores.into(), None).await
     }
 
     async fn open_at(
         settings: PostgresSettings,
-        core: Arc<Core>,
+        cores: Cores,
         given: Option<Arc<dyn Clock>>,
     ) -> Result<Self, PostgresOpenError> {
-        let identity = open::open(&settings, &core.keys, &mut clock::system_rng()).await?;
+        let identity =
+            open::open(&settings, &cores.current().keys, &mut clock::system_rng()).await?;
         let inner = Arc::new(Inner {
             db: Database::new(&settings, given)?,
-            core,
+            cores,
             stripes: Stripes::default(),
             signals: Signals::default(),
             channels: Channels::of(identity.schema),
+            moving: Mutex::default(),
         });
         inner
             .db
@@ -205,6 +208,10 @@ impl Store for PostgresStore {
         Box::pin(async move { self.inner.set_setting(name, &value).await })
     }
 
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        Box::pin(self.inner.end_sessions())
+    }
+
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
         Box::pin(self.inner.clean_up(limit))
     }
@@ -223,6 +230,10 @@ impl Store for PostgresStore {
 
     fn outbox_signal(&self) -> Arc<Notify> {
         Arc::clone(&self.inner.signals.outbox)
+    }
+
+    fn count_requests(&self, counts: Vec<RequestCount>) -> Answer<'_, Option<Vec<RequestCount>>> {
+        Box::pin(async move { self.inner.count_requests(&counts).await.map(Some) })
     }
 
     fn duty(&self) -> Pin<Box<dyn Future<Output = Duty> + Send + '_>> {

@@ -106,29 +106,22 @@ impl PostgresSettings {
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()
             .map_err(unusable)?;
-        let config = match &self.roots {
-            Some(path) => {
-                let cannot = |error: &dyn fmt::Display| {
-                    bad(&format!("sslrootcert: {}: {error}", path.display()))
-                };
-                let mut roots = RootCertStore::empty();
-                for certificate in
-                    CertificateDer::pem_file_iter(path).map_err(|error| cannot(&error))?
-                {
-                    roots
-                        .add(certificate.map_err(|error| cannot(&error))?)
-                        .map_err(|error| cannot(&error))?;
-                }
-                builder.with_root_certificates(roots).with_no_client_auth()
-            }
-            None => {
-                let verifier = Verifier::new(provider).map_err(unusable)?;
-                builder
-                    .dangerous() // rustls' word for any verifier that is not its own; this one is the operating system's
-                    .with_custom_certificate_verifier(Arc::new(verifier))
-                    .with_no_client_auth()
-            }
+        let Some(path) = &self.roots else {
+            let verifier = Verifier::new(provider).map_err(unusable)?;
+            let config = builder
+                .dangerous() // rustls' word for any verifier that is not its own; this one is the operating system's
+                .with_custom_certificate_verifier(Arc::new(verifier))
+                .with_no_client_auth();
+            return Ok(MakeRustlsConnect::new(config));
         };
+        let cannot =
+            |error: &dyn fmt::Display| bad(&format!("sslrootcert: {}: {error}", path.display()));
+        let mut roots = RootCertStore::empty();
+        for certificate in CertificateDer::pem_file_iter(path).map_err(|error| cannot(&error))? {
+            let added = roots.add(certificate.map_err(|error| cannot(&error))?);
+            added.map_err(|error| cannot(&error))?;
+        }
+        let config = builder.with_root_certificates(roots).with_no_client_auth();
         Ok(MakeRustlsConnect::new(config))
     }
 }

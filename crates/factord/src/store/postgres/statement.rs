@@ -215,7 +215,7 @@ impl Parts {
         let expiry = user.mfa.next_expiry().map(Timestamp::seconds);
         assign("next_expiry", self.statement.bind(expiry));
         if profile != stored.profile {
-            let lookup = Columns::of(Lookup::of(&user.profile));
+            let lookup = Columns::of(&Lookup::of(&user.profile));
             assign("username", self.statement.bind(lookup.username));
             assign("email", self.statement.bind(lookup.email));
             assign("external_id", self.statement.bind(lookup.external_id));
@@ -375,7 +375,7 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub fn of(lookup: Lookup) -> Self {
+    pub fn of(lookup: &Lookup) -> Self {
         Self {
             username: lookup.username.as_deref().map(without_nul),
             email: lookup.email.as_deref().map(without_nul),

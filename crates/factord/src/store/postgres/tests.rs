@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use super::super::contract::{START, command, core, count_of, count_up, send};
 use super::*;
 use crate::clock::SystemClock;
+use crate::mfa::Core;
 use crate::mfa::decision::{Decide, Draft};
 use crate::mfa::refusal::Refusal;
 use crate::store::{StoreError, decide};
@@ -40,7 +41,7 @@ pub(in crate::store) async fn at(
     core: Arc<Core>,
     clock: Arc<dyn Clock>,
 ) -> PostgresStore {
-    PostgresStore::open_at(settings, core, Some(clock))
+    PostgresStore::open_at(settings, core.into(), Some(clock))
         .await
         .unwrap()
 }
@@ -115,6 +116,22 @@ on_postgres! {
             open::DUTY_LOCK, one.schema.cast_unsigned())).await;
         in_time(held.lost()).await;
         in_time(two.duty()).await;
+    }
+
+    async fn requests_are_counted_over_all_nodes_in_one_window(settings: PostgresSettings) {
+        let (one, two) = (node(&settings).await, node(&settings).await);
+        let now = one.now();
+        let count = |caller: &str, used| RequestCount { caller: caller.to_owned(), ends: now.plus(3_600), used };
+        let told = one.count_requests(vec![count("a", 3), count("b", 1)]).await.unwrap().unwrap();
+        assert_eq!(told.iter().map(|it| it.used).collect::<Vec<_>>(), [3, 1]);
+        let later = RequestCount { ends: now.plus(5_000), ..count("a", 4) };
+        let told = two.count_requests(vec![later]).await.unwrap().unwrap();
+        assert_eq!(told, [count("a", 7)]);
+        two.set_setting("clock_offset", "3601".to_owned()).await.unwrap();
+        two.load(UserId::new(1).unwrap(), None).await.unwrap();
+        two.inner.db.ask_time().await.unwrap();
+        let next = RequestCount { ends: now.plus(7_201), ..count("a", 1) };
+        assert_eq!(two.count_requests(vec![next.clone()]).await.unwrap().unwrap(), [next]);
     }
 
     async fn connections_that_the_server_ended_are_made_anew(settings: PostgresSettings) {
@@ -235,7 +252,7 @@ on_postgres! {
             let mut rng = clock::system_rng();
             let user = stored.parse(user).unwrap();
             let mut change = statement::Change {
-                core: &store.inner.core,
+                core: &store.inner.cores.current(),
                 rng: &mut rng,
                 now,
                 stored: &stored,

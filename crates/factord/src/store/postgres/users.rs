@@ -123,7 +123,7 @@ impl Inner {
 
     /// Creates a user, and the audit event of it.
     pub async fn create(&self, profile: Profile) -> Result<User, StoreError> {
-        let (columns, mfa) = (Columns::of(Lookup::of(&profile)), Mfa::default());
+        let (columns, mfa) = (Columns::of(&Lookup::of(&profile)), Mfa::default());
         let now = self.db.ask_time().await?.seconds();
         let sql = "WITH number AS MATERIALIZED (SELECT nextval('user_ids') AS id, nextval('event_ids') AS event),
              made AS (INSERT INTO users (id, username, email, external_id, last_event, profile, mfa)

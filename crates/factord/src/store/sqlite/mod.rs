@@ -20,6 +20,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
@@ -33,26 +34,27 @@ use crate::audit::StoredEvent;
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
-pub use open::{OpenError, schema};
+pub use open::{OpenError, backup, schema};
 use readers::Readers;
 use syncer::Progress;
-use writer::{Signals, Surroundings, Work, Writer, Writing};
+use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 
 /// A store in a SQLite file. Several processes may use the same file; none keeps anything of a user in memory.
 ///
 /// Readings of single rows run on the calling thread: they take microseconds, less than handing them over would.
 /// Dropping the store waits for the writes that were submitted.
 pub struct SqliteStore {
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     signals: Signals,
     readers: Arc<Readers>,
     writer: Writer,
     progress: Arc<Progress>,
+    congestion: Arc<Congestion>,
 }
 
 impl SqliteStore {
@@ -60,31 +62,36 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed then.
-    pub fn open(folder: &Path, core: Arc<Core>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_in(folder, Surroundings::of(core, clock))
+    pub fn open(
+        folder: &Path,
+        cores: impl Into<Cores>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::open_in(folder, Surroundings::of(cores.into(), clock))
     }
 
     fn open_in(folder: &Path, mut surroundings: Surroundings) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
-        let conn = open::writer(&path, &surroundings.core.keys, &mut *surroundings.rng)?;
-        let (core, clock) = (
-            Arc::clone(&surroundings.core),
-            Arc::clone(&surroundings.clock),
-        );
+        let conn = open::writer(
+            &path,
+            &surroundings.cores.current().keys,
+            &mut *surroundings.rng,
+        )?;
+        let (cores, clock) = (surroundings.cores.clone(), Arc::clone(&surroundings.clock));
         let signals = surroundings.signals.clone();
         let log = File::open(folder.join(LOG)).map_err(|source| OpenError::Create {
             path: folder.join(LOG),
             source,
         })?;
-        let (writer, progress) =
-            Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
+        let started = Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
         Ok(Self {
-            core,
+            cores,
             clock,
             signals,
             readers: Arc::new(Readers::of(path)),
-            writer,
-            progress,
+            writer: started.writer,
+            progress: started.progress,
+            congestion: started.congestion,
         })
     }
 
@@ -213,7 +220,7 @@ impl Store for SqliteStore {
     }
 
     fn waiting_messages(&self, limit: usize) -> Answer<'_, Vec<StoredMessage>> {
-        let (core, clock) = (Arc::clone(&self.core), Arc::clone(&self.clock));
+        let (core, clock) = (self.cores.current(), Arc::clone(&self.clock));
         self.scan(move |conn| messages::waiting(conn, &core, clock.now(), limit))
     }
 
@@ -226,7 +233,7 @@ impl Store for SqliteStore {
     }
 
     fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>> {
-        let core = Arc::clone(&self.core);
+        let core = self.cores.current();
         self.scan(move |conn| messages::outbox(conn, &core, &filter))
     }
 
@@ -238,12 +245,20 @@ impl Store for SqliteStore {
         self.write(move |writing| upkeep::set_setting(writing.conn, name, &value))
     }
 
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.write(upkeep::end_sessions)
+    }
+
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
         self.write(move |writing| upkeep::clean_up(writing, limit))
     }
 
     fn ping(&self) -> Answer<'_, ()> {
         self.write(upkeep::ping)
+    }
+
+    fn is_congested(&self) -> bool {
+        self.congestion.is_on()
     }
 
     fn now(&self) -> Timestamp {
@@ -287,15 +302,16 @@ where
 }
 
 impl Surroundings {
-    fn of(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+    fn of(cores: Cores, clock: Arc<dyn Clock>) -> Self {
         Self {
-            core,
+            cores,
             clock,
             rng: Box::new(clock::system_rng()),
             signals: Signals::default(),
             fatal: Arc::new(stop_the_process),
             commit: Box::new(writer::commit),
             sync: Box::new(File::sync_data),
+            patience: PATIENCE,
         }
     }
 }
@@ -320,6 +336,9 @@ fn integer(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
+/// How long a write may wait for its turn before new ones are better sent again: far longer than the slowest sync in
+/// ordinary times, and short enough that who waits behind it is still answered in a quarter of a second.
+const PATIENCE: Duration = Duration::from_millis(100);
 /// The database's name within its folder.
 pub const FILE: &str = "factord.db";
 /// Its write-ahead log, which SQLite names so.

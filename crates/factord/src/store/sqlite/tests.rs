@@ -184,9 +184,12 @@ async fn a_log_that_cannot_be_synced_stops_the_process_and_nothing_of_it_is_ackn
     let broken = Arc::new(AtomicBool::default());
     let world = Scene::syncing({
         let broken = Arc::clone(&broken);
-        move |log| match broken.load(Ordering::Relaxed) {
-            true => Err(std::io::Error::from_raw_os_error(5)),
-            false => log.sync_data(),
+        move |log| {
+            if broken.load(Ordering::Relaxed) {
+                Err(std::io::Error::from_raw_os_error(5))
+            } else {
+                log.sync_data()
+            }
         }
     });
     let user = world.user().await;
@@ -264,13 +267,40 @@ async fn what_comes_during_a_sync_shares_the_next_one() {
 }
 
 #[tokio::test]
+async fn a_store_whose_work_has_waited_too_long_is_congested_until_nothing_waits() {
+    for (patience, congested) in [(Duration::ZERO, true), (Duration::MAX, false)] {
+        let world = Scene::of(|surroundings| surroundings.patience = patience);
+        let user = world.user().await;
+        let (going, gone) = mpsc::channel();
+        let (release, held) = mpsc::channel::<()>();
+        let holding = command(move |_| {
+            going.send(()).ok();
+            held.recv().ok();
+            Ok(())
+        });
+        let answer = submit(&*world.store, user, holding);
+        gone.recv().unwrap();
+        assert_eq!(world.store.is_congested(), congested);
+        drop(release);
+        answer.await.unwrap().unwrap();
+        // The writer looks for more before it waits.
+        while world.store.is_congested() {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_commit_that_failed_holds_up_nobody_who_reads() {
     let full = Arc::new(AtomicBool::default());
     let world = Scene::committing({
         let full = Arc::clone(&full);
-        move |conn| match full.load(Ordering::Relaxed) {
-            true => Err(failure(ffi::SQLITE_FULL)),
-            false => writer::commit(conn),
+        move |conn| {
+            if full.load(Ordering::Relaxed) {
+                Err(failure(ffi::SQLITE_FULL))
+            } else {
+                writer::commit(conn)
+            }
         }
     });
     let user = world.user().await;
@@ -478,32 +508,28 @@ struct Scene {
 
 impl Scene {
     fn new() -> Self {
-        Self::committing(writer::commit)
+        Self::of(|_| {})
     }
 
     fn committing(
         commit: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Self {
-        Self::with(commit, File::sync_data)
+        Self::of(|surroundings| surroundings.commit = Box::new(commit))
     }
 
     fn syncing(sync: impl FnMut(&File) -> std::io::Result<()> + Send + 'static) -> Self {
-        Self::with(writer::commit, sync)
+        Self::of(|surroundings| surroundings.sync = Box::new(sync))
     }
 
-    fn with(
-        commit: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
-        sync: impl FnMut(&File) -> std::io::Result<()> + Send + 'static,
-    ) -> Self {
+    fn of(change: impl FnOnce(&mut Surroundings)) -> Self {
         let folder = TempDir::new().unwrap();
         let fatal: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&fatal);
-        let surroundings = Surroundings {
-            commit: Box::new(commit),
-            sync: Box::new(sync),
+        let mut surroundings = Surroundings {
             fatal: Arc::new(move |reason: &str| heard.lock().unwrap().push(reason.to_owned())),
-            ..Surroundings::of(core(1), Arc::new(ManualClock::at(START)))
+            ..Surroundings::of(core(1).into(), Arc::new(ManualClock::at(START)))
         };
+        change(&mut surroundings);
         Self {
             store: Arc::new(SqliteStore::open_in(folder.path(), surroundings).unwrap()),
             fatal,

@@ -50,6 +50,16 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
     Ok(deleted)
 }
 
+/// Ends all tokens and links, and erases messages.
+pub(super) fn end_sessions(writing: &mut Writing<'_>) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    for table in ["tokens", "links", "messages", "outbox"] {
+        ended += writing.conn.execute(&format!("DELETE FROM {table}"), ())?;
+    }
+    writing.tell.empty_log = true;
+    Ok(ended)
+}
+
 /// Writes something, to see that it can be done: once a second at most, however many ask.
 pub(super) fn ping(writing: &mut Writing<'_>) -> Result<(), StoreError> {
     if setting(writing.conn, "pinged_at")? == Some(writing.now.to_string()) {

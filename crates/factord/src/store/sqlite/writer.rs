@@ -5,8 +5,10 @@
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use rand::CryptoRng;
 use rusqlite::Connection;
@@ -17,6 +19,7 @@ use super::open;
 use super::syncer::{Group, Parts, Progress, SyncLog, Syncer};
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::store::StoreError;
 
 /// Something to be written. It runs inside a transaction, perhaps more than once, and hears how it ended after the
@@ -77,7 +80,8 @@ impl Signals {
 
 /// What the writer needs of its surroundings.
 pub(super) struct Surroundings {
-    pub core: Arc<Core>,
+    /// What every decision knows; all of one transaction know the same.
+    pub cores: Cores,
     pub clock: Arc<dyn Clock>,
     pub rng: Box<dyn CryptoRng + Send>,
     pub signals: Signals,
@@ -87,6 +91,8 @@ pub(super) struct Surroundings {
     pub commit: Commit,
     /// Brings what was committed to the disk.
     pub sync: SyncLog,
+    /// How long work may wait before the store is congested.
+    pub patience: Duration,
 }
 
 /// Ends the process, for the reason that it is given.
@@ -101,10 +107,37 @@ pub(super) struct Writer {
     thread: Option<JoinHandle<()>>,
 }
 
+/// A writer at work, and what it shows.
+pub(super) struct Started {
+    pub writer: Writer,
+    /// How far the commits have come.
+    pub progress: Arc<Progress>,
+    /// Whether work waits for too long.
+    pub congestion: Arc<Congestion>,
+}
+
+/// Whether work waits for longer than anybody should: then it is better refused at once and sent again. It ends when
+/// what is taken has waited less, or nothing waits.
+#[derive(Debug, Default)]
+pub(super) struct Congestion(AtomicBool);
+
+impl Congestion {
+    /// Whether there is one now.
+    pub fn is_on(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn set(&self, on: bool) {
+        if self.is_on() != on {
+            self.0.store(on, Ordering::Relaxed);
+        }
+    }
+}
+
 /// What the writer hears.
 pub(super) enum Item {
-    /// Work to do.
-    Work(Box<dyn Work>),
+    /// Work to do, and since when it waits.
+    Work(Box<dyn Work>, Instant),
     /// So many groups are synced.
     Synced(usize),
     /// There will be no more work.
@@ -117,17 +150,19 @@ impl Writer {
         conn: Connection,
         log: File,
         surroundings: Surroundings,
-    ) -> std::io::Result<(Self, Arc<Progress>)> {
+    ) -> std::io::Result<Started> {
         let (queue, items) = sync_channel(QUEUE);
         let Surroundings {
-            core,
+            cores,
             clock,
             rng,
             signals,
             fatal,
             commit,
             sync,
+            patience,
         } = surroundings;
+        let congestion = Arc::new(Congestion::default());
         let (progress, durable) = Progress::new();
         let syncer = Syncer::start(Parts {
             log,
@@ -142,11 +177,13 @@ impl Writer {
                 items,
                 unsynced: 0,
                 ended: false,
+                patience,
+                congestion: Arc::clone(&congestion),
             },
             syncer,
             decider: Decider {
                 conn,
-                core,
+                cores,
                 clock,
                 rng,
             },
@@ -162,17 +199,21 @@ impl Writer {
             queue,
             thread: Some(thread),
         };
-        Ok((writer, progress))
+        Ok(Started {
+            writer,
+            progress,
+            congestion,
+        })
     }
 
     /// Hands work over; it hears at once if there is no room for it.
     pub fn submit(&self, work: Box<dyn Work>) {
-        let (item, reason) = match self.queue.try_send(Item::Work(work)) {
+        let (item, reason) = match self.queue.try_send(Item::Work(work, Instant::now())) {
             Ok(()) => return,
             Err(TrySendError::Full(item)) => (item, "too many writes are waiting"),
             Err(TrySendError::Disconnected(item)) => (item, "the writer has stopped"),
         };
-        if let Item::Work(work) = item {
+        if let Item::Work(work, _) = item {
             work.done(Err(StoreError::Unavailable(reason.to_owned())));
         }
     }
@@ -317,7 +358,7 @@ impl Loop {
 /// What works run with.
 struct Decider {
     conn: Connection,
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     rng: Box<dyn CryptoRng + Send>,
 }
@@ -330,9 +371,10 @@ impl Decider {
         mut arrivals: Option<&mut Arrivals>,
         tell: &mut Tell,
     ) -> Result<(), StoreError> {
+        let core = self.cores.current();
         let mut writing = Writing {
             conn: &self.conn,
-            core: &self.core,
+            core: &core,
             now: self.clock.now(),
             rng: &mut *self.rng,
             tell,
@@ -362,6 +404,8 @@ struct Arrivals {
     unsynced: usize,
     /// Whether there will be no more work.
     ended: bool,
+    patience: Duration,
+    congestion: Arc<Congestion>,
 }
 
 enum Next {
@@ -380,7 +424,10 @@ impl Arrivals {
                         return Next::Work(work);
                     }
                 }
-                Err(TryRecvError::Empty) => return Next::Nothing,
+                Err(TryRecvError::Empty) => {
+                    self.congestion.set(false);
+                    return Next::Nothing;
+                }
                 Err(TryRecvError::Disconnected) => self.ended = true,
             }
         }
@@ -389,7 +436,11 @@ impl Arrivals {
 
     /// Waits for work; `None` if there will be no more.
     fn wait(&mut self) -> Option<Box<dyn Work>> {
-        self.wait_while(|_| true)
+        match self.poll() {
+            Next::Work(work) => Some(work),
+            Next::Nothing => self.wait_while(|_| true),
+            Next::End => None,
+        }
     }
 
     /// Work that may join a group of so many: whatever is waiting, and while a sync is under way whatever comes, since
@@ -421,7 +472,10 @@ impl Arrivals {
 
     fn hear(&mut self, item: Item) -> Option<Box<dyn Work>> {
         match item {
-            Item::Work(work) => return Some(work),
+            Item::Work(work, since) => {
+                self.congestion.set(since.elapsed() >= self.patience);
+                return Some(work);
+            }
             Item::Synced(groups) => self.unsynced = self.unsynced.saturating_sub(groups),
             Item::End => self.ended = true,
         }
