@@ -251,10 +251,13 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{host}"))?)
 }
 
+/// The ways by which messages get into the outbox.
+pub const CHANNELS: [Channel; 4] = [Channel::Sms, Channel::Email, Channel::Voice, Channel::Push];
+
 fn policy(public_url: Url) -> Policy {
     Policy {
         redirects: RedirectPolicy::Loopback,
-        channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
+        channels: CHANNELS.to_vec(),
         ..Policy::at(public_url)
     }
 }

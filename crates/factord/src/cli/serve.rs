@@ -11,7 +11,6 @@ use super::reload::Reload;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
-use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
 use crate::node::{Mode, Node, Policy};
@@ -65,7 +64,8 @@ impl Serve {
             public_url: config.public_url.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             policies: config.policies.clone(),
-            texts: Texts::default(),
+            texts: config.texts.clone(),
+            notices: config.notices,
             channels: config.delivery.channels(),
             webauthn: config.webauthn.clone(),
             rate_limit: config.rate_limit,

@@ -12,6 +12,7 @@ pub mod decision;
 pub mod device;
 pub mod history;
 pub mod ids;
+pub mod notices;
 pub mod page;
 pub mod policy;
 pub mod profile;
@@ -31,6 +32,7 @@ use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
+use notices::Notices;
 use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
 use rules::Rules;
@@ -57,6 +59,8 @@ pub struct Core {
     pub policies: Policies,
     /// What messages say.
     pub texts: Texts,
+    /// Which notices are sent, and by what ways.
+    pub notices: Notices,
     /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
     pub webauthn: Option<RelyingParty>,
     /// Where people reach the service: every link begins with it.

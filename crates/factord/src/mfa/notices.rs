@@ -9,6 +9,15 @@ use super::user::{Device, Ending};
 use crate::delivery::message::{Channel, Message};
 use crate::messages::{Content, Notice};
 
+/// Which notices are sent, and by what ways.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Notices {
+    /// Which are sent.
+    pub switches: Switches,
+    /// The ways by which messages can be sent.
+    pub channels: Vec<Channel>,
+}
+
 /// Which notices are sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -16,7 +25,7 @@ use crate::messages::{Content, Notice};
     clippy::struct_excessive_bools,
     reason = "each is a key of the configuration"
 )]
-pub struct Notices {
+pub struct Switches {
     /// When a device is added.
     pub device_added: bool,
     /// When a device is removed.
@@ -29,7 +38,7 @@ pub struct Notices {
     pub recovery_codes_low: bool,
 }
 
-impl Default for Notices {
+impl Default for Switches {
     fn default() -> Self {
         Self {
             device_added: true,
@@ -41,7 +50,7 @@ impl Default for Notices {
     }
 }
 
-impl Notices {
+impl Switches {
     const fn has(self, notice: &Notice<'_>) -> bool {
         match notice {
             Notice::DeviceAdded { .. } => self.device_added,
@@ -83,7 +92,7 @@ impl Draft<'_> {
     /// A one-use code of a device was used, after which `left` are left.
     pub fn used_recovery_code(&mut self, left: usize) {
         let low = Notice::RecoveryCodesLow { left };
-        if left == FEW && self.core.notices.has(&low) {
+        if left == FEW && self.core.notices.switches.has(&low) {
             self.notify(&low);
         } else {
             self.notify(&Notice::RecoveryCodeUsed { left });
@@ -92,7 +101,7 @@ impl Draft<'_> {
 
     /// Has the user told at every address on record, unless the notice is switched off.
     pub fn notify(&mut self, notice: &Notice<'_>) {
-        if !self.core.notices.has(notice) {
+        if !self.core.notices.switches.has(notice) {
             return;
         }
         let content = Content::Notice(*notice, self.now);
@@ -105,7 +114,7 @@ impl Draft<'_> {
             let Some(to) = address.as_ref().filter(|to| !to.is_empty()) else {
                 continue;
             };
-            if !self.core.channels.contains(&channel) {
+            if !self.core.notices.channels.contains(&channel) {
                 continue;
             }
             let text = self.core.write(channel, profile, &content);

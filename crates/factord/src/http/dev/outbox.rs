@@ -35,6 +35,9 @@ pub(super) struct OutboxMessage {
     pub(super) id: i64,
     /// Whom it is for.
     user_id: i64,
+    /// What it is: `code`, `link`, `call`, `push` or `notice`.
+    #[schema(examples("code"))]
+    pub(super) kind: &'static str,
     /// By what way: `sms`, `email`, `voice` or `push`.
     #[schema(examples("sms"))]
     pub(super) channel: &'static str,
@@ -45,6 +48,8 @@ pub(super) struct OutboxMessage {
     pub(super) subject: Option<String>,
     /// The text.
     pub(super) body: String,
+    /// The text in HTML, where an e-mail has one.
+    html: Option<String>,
     /// The code in it.
     #[schema(examples("123456"))]
     pub(super) code: Option<String>,
@@ -66,8 +71,8 @@ pub(super) struct OutboxMessage {
     params(Query),
     responses(
         (status = 200, description = "The messages", body = [OutboxMessage], example = json!([{
-            "id": 7, "user_id": 1, "channel": "sms", "to": "+14155550100", "subject": null,
-            "body": "123456 is your factord code.", "code": "123456", "link": null, "at": "2026-01-31T12:00:00Z"
+            "id": 7, "user_id": 1, "kind": "code", "channel": "sms", "to": "+14155550100", "subject": null,
+            "body": "123456 is your factord code. It is valid for 2 minutes.", "html": null, "code": "123456", "link": null, "at": "2026-01-31T12:00:00Z"
         }])),
         DevReading,
     ),
@@ -116,10 +121,12 @@ impl OutboxMessage {
         Self {
             id: stored.id,
             user_id: stored.user.get(),
+            kind: message.kind(),
             channel: message.channel.as_str(),
             to: std::mem::take(&mut message.to),
             subject: message.subject.take(),
             body: std::mem::take(&mut message.body),
+            html: message.html.take(),
             code: message.code.take(),
             link: message.link.take(),
             at: wire::time(stored.at).map_or_else(String::new, |at| at.to_string()),
@@ -152,6 +159,7 @@ mod tests {
         insta::assert_json_snapshot!(stranger.get("/dev/outbox?user_id=1").await.shown(), {
             ".body[].code" => a_code(),
             ".body[].body" => "[text]",
+            ".body[].html" => insta::dynamic_redaction(|value, _| if value.is_nil() { value } else { "[html]".into() }),
         });
     }
 

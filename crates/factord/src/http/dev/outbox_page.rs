@@ -76,7 +76,7 @@ pub(in crate::http) async fn handler(
 {% if messages.is_empty() %}<p>No messages yet.</p>{% endif %}
 {% for message in messages %}
 <article>
-<h2>{{ message.channel }} to {{ message.to }}{% if let Some(code) = message.code %} · <code>{{ code }}</code>{% endif %}</h2>
+<h2>{{ message.kind }} by {{ message.channel }} to {{ message.to }}{% if let Some(code) = message.code %} · <code>{{ code }}</code>{% endif %}</h2>
 <p>№ {{ message.id }}, <time>{{ message.at }}</time></p>
 {% if let Some(subject) = message.subject %}<p><b>{{ subject }}</b></p>{% endif %}
 <pre>{{ message.body }}</pre>

@@ -28,10 +28,12 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::faults::Faults;
+use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::notices::Notices;
 use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -90,6 +92,10 @@ impl Server {
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
+            notices: Notices {
+                channels: vec![Channel::Sms, Channel::Email],
+                ..Notices::default()
+            },
             webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
         };
         change_core(&mut core);

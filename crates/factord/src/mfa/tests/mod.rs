@@ -3,6 +3,7 @@
 mod abuse;
 mod counting;
 mod histories;
+mod notices;
 mod one_use;
 mod policy;
 mod recovery_codes;
@@ -36,10 +37,11 @@ use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
-use crate::delivery::message::Message;
+use crate::delivery::message::{Channel, Message};
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
+use crate::mfa::notices::Notices;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
@@ -58,7 +60,9 @@ struct World {
     finished: HashMap<Uuid, Finished>,
     events: Vec<Event>,
     repeats: usize,
+    /// What was sent but for the notices.
     messages: Vec<Message>,
+    notices: Vec<Message>,
 }
 
 impl World {
@@ -78,6 +82,7 @@ impl World {
             events: Vec::new(),
             repeats: 0,
             messages: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -108,7 +113,12 @@ impl World {
         assert!(!effects.events.is_empty() || !effects.repeats.is_empty());
         self.repeats += effects.repeats.len();
         self.events.append(&mut effects.events);
-        self.messages.append(&mut effects.messages);
+        let (notices, messages): (Vec<_>, Vec<_>) = effects
+            .messages
+            .drain(..)
+            .partition(|message| message.kind() == "notice");
+        self.notices.extend(notices);
+        self.messages.extend(messages);
         self.finished.extend(
             effects
                 .finished
@@ -219,6 +229,10 @@ pub fn core() -> Core {
         policies: Policies::default(),
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
+        notices: Notices {
+            channels: vec![Channel::Sms, Channel::Email],
+            ..Notices::default()
+        },
         webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
     }
 }
