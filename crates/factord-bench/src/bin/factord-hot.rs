@@ -359,6 +359,10 @@ fn core() -> Core {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        policies: factord::mfa::policy::Policies::default(),
+        texts: factord::messages::Texts::default(),
+        webauthn: None,
+        public_url: "http://localhost".parse().expect("an address"),
     }
 }
 

@@ -24,12 +24,11 @@ pub static SMS: DeliveredCode = DeliveredCode {
 
 fn write(ceremony: &Ceremony<'_>, code: &str, minutes: i64) -> Message {
     let core = ceremony.core;
-    let body = match ceremony.custom_message {
-        Some(template) => core.texts.bind_custom(fill(template, code, minutes), code),
-        None => {
-            let content = Content::Code { code, minutes };
-            core.write(Channel::Sms, ceremony.profile, &content).body
-        }
+    let body = if let Some(template) = ceremony.custom_message {
+        core.texts.bind_custom(fill(template, code, minutes), code)
+    } else {
+        let content = Content::Code { code, minutes };
+        core.write(Channel::Sms, ceremony.profile, &content).body
     };
     Message {
         channel: Channel::Sms,

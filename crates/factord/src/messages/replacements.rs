@@ -106,8 +106,7 @@ impl Reading {
 
     /// What is in a folder, by name; hidden entries are nobody's templates.
     fn entries(&mut self, folder: &Path) -> Vec<(String, PathBuf)> {
-        let listed =
-            std::fs::read_dir(folder).and_then(|entries| entries.collect::<io::Result<Vec<_>>>());
+        let listed = std::fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>);
         let mut entries: Vec<_> = match listed {
             Ok(entries) => entries
                 .into_iter()

@@ -78,8 +78,14 @@ fn what_is_said_in_english() {
         use std::fmt::Write;
         writeln!(said, "== {title}").unwrap();
         for part in [&text.subject, &Some(text.body.clone()), &text.html] {
-            part.iter()
-                .for_each(|part| writeln!(said, "{part}\n--").unwrap());
+            for part in part.iter() {
+                writeln!(
+                    said,
+                    "{part}
+--"
+                )
+                .unwrap();
+            }
         }
     };
     for kind in Kind::ALL {
@@ -291,7 +297,7 @@ fn whatever_the_service_and_the_help_are_called_html_holds_them_as_text() {
                     "{name}: {html}"
                 );
             }
-            assert!(plain.contains("<i>{{ Tom }} & Co</i>"), "{name}: {}", plain);
+            assert!(plain.contains("<i>{{ Tom }} & Co</i>"), "{name}: {plain}");
         }
     }
 }
@@ -429,6 +435,7 @@ fn an_operators_templates_stand_in_for_the_standard_ones_of_the_same_name_alone(
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one list")]
 fn a_template_that_could_not_be_sent_is_refused_with_its_file_and_line() {
     let long = "x".repeat(300 * 1024);
     for (file, text, line, message) in [

@@ -649,10 +649,10 @@ fn failure(code: std::ffi::c_int) -> rusqlite::Error {
 async fn until_gone(folder: &Path, text: &str) {
     let gone = async {
         while files_hold(folder, text) {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), gone)
+    tokio::time::timeout(Duration::from_secs(10), gone)
         .await
         .expect("it goes out of the files");
 }
