@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use crate::delivery::message::Message;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::openapi::DevReading;
@@ -24,6 +25,8 @@ struct Query {
     user_id: Option<String>,
     /// Only messages with ids above this one.
     after: Option<String>,
+    /// Only messages of this kind: `code`, `link`, `call`, `push` or `notice`.
+    kind: Option<String>,
     /// Seconds to wait for a message if there is none: at most 25.
     wait: Option<String>,
 }
@@ -87,19 +90,24 @@ pub(in crate::http) async fn handler(
         after: query::value("after", query.after.as_deref())?,
         limit: MOST,
     };
+    let kind = query.kind.as_deref();
+    if kind.is_some_and(|kind| !Message::KINDS.contains(&kind)) {
+        return Err(Error::invalid("kind"));
+    }
     let wait = query::value("wait", query.wait.as_deref())?.unwrap_or(0);
     if wait > LONGEST_WAIT {
         return Err(Error::invalid("wait"));
     }
     let deadline = Instant::now() + Duration::from_secs(wait);
-    let messages = await_messages(&**app.service.store(), filter, deadline).await?;
+    let messages = await_messages(&**app.service.store(), filter, kind, deadline).await?;
     Ok(Json(messages.into_iter().map(OutboxMessage::of).collect()))
 }
 
-/// The messages that `filter` picks, as soon as there is one; none when the time is up.
+/// The messages that `filter` picks and that are of this kind, as soon as there is one; none when the time is up.
 async fn await_messages(
     store: &dyn Store,
     filter: OutboxFilter,
+    kind: Option<&str>,
     deadline: Instant,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let signal = store.outbox_signal();
@@ -107,7 +115,8 @@ async fn await_messages(
         // Listen before looking, so that a message which comes in between is not missed.
         let mut arrival = pin!(signal.notified());
         arrival.as_mut().enable();
-        let found = store.outbox(filter).await?;
+        let mut found = store.outbox(filter).await?;
+        found.retain(|it| kind.is_none_or(|kind| it.message.kind() == kind));
         if !found.is_empty() || timeout_at(deadline, arrival).await.is_err() {
             return Ok(found);
         }
@@ -215,6 +224,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_waits_for_a_kind_of_message_gets_no_other() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        person.enrol(SMS).await;
+        person.register(EMAIL).await;
+        server.deliver().await;
+        let kinds = async |query: &str| {
+            let body = admin.get(&format!("/dev/outbox{query}")).await.body;
+            let all = body.as_array().unwrap().iter();
+            all.map(|it| it["kind"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds("").await, ["code", "notice", "notice"]);
+        assert_eq!(kinds("?kind=code").await, ["code"]);
+        assert_eq!(kinds("?kind=notice").await, ["notice", "notice"]);
+        let newer = async {
+            let seen = admin.get("/dev/outbox").await.body[0]["id"].clone();
+            kinds(&format!("?kind=code&after={seen}&wait=20")).await
+        };
+        let sending = async {
+            person.post("/mfa_token", json!({})).await;
+            server.deliver().await;
+            tokio::task::yield_now().await;
+            person.register(EMAIL).await;
+            server.deliver().await;
+        };
+        assert_eq!(tokio::join!(newer, sending).0, ["code"]);
+    }
+
+    #[tokio::test]
     async fn waiting_in_vain_answers_with_nothing() {
         let server = Server::new();
         let began = Instant::now();
@@ -231,6 +271,8 @@ mod tests {
             ("user_id=0", "user_id"),
             ("user_id=x", "user_id"),
             ("after=x", "after"),
+            ("kind=letter", "kind"),
+            ("kind=", "kind"),
             ("wait=26", "wait"),
             ("wait=-1", "wait"),
         ] {

@@ -42,7 +42,7 @@ use crate::service::Service;
 use crate::service::access::Access;
 use crate::service::rate_limit::RateLimiter;
 use crate::store::memory::MemoryStore;
-use crate::store::{OutboxFilter, Store};
+use crate::store::{OutboxFilter, Store, StoredMessage};
 
 pub(super) const AUTHENTICATOR: i64 = 58_957;
 pub(super) const PROTECT: i64 = 58_958;
@@ -167,6 +167,13 @@ impl Server {
 
     pub(super) async fn admin(&self) -> Client<'_> {
         self.client(Scope::ManageAll).await
+    }
+
+    /// What waits to be sent, but for the notices.
+    pub(super) async fn waiting(&self) -> Vec<StoredMessage> {
+        let mut waiting = self.store.waiting_messages(1_000).await.unwrap();
+        waiting.retain(|it| !it.message.is_notice());
+        waiting
     }
 
     /// Moves what waits to be sent to the outbox, as the dispatcher of `factord dev` does.
@@ -363,13 +370,15 @@ impl Person<'_> {
         let filter = OutboxFilter {
             user: self.id.to_string().parse().ok(),
             after: Some(self.client.messages_seen.load(Ordering::Relaxed)),
-            limit: 1,
+            limit: 10,
         };
         let messages = server.store.outbox(filter).await.unwrap();
+        let mut messages = messages.iter().filter(|it| !it.message.is_notice());
+        let newest = messages.next().unwrap();
         self.client
             .messages_seen
-            .store(messages[0].id, Ordering::Relaxed);
-        messages[0].message.code.clone().unwrap()
+            .store(newest.id, Ordering::Relaxed);
+        newest.message.code.clone().unwrap()
     }
 }
 

@@ -116,7 +116,7 @@ impl World {
         let (notices, messages): (Vec<_>, Vec<_>) = effects
             .messages
             .drain(..)
-            .partition(|message| message.kind() == "notice");
+            .partition(|message| message.is_notice());
         self.notices.extend(notices);
         self.messages.extend(messages);
         self.finished.extend(
