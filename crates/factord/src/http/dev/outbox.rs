@@ -25,7 +25,8 @@ struct Query {
     user_id: Option<String>,
     /// Only messages with ids above this one.
     after: Option<String>,
-    /// Only messages of this kind: `code`, `link`, `call`, `push` or `notice`.
+    /// Only messages of these kinds, with commas between them: `code`, `link`, `call`, `push`, `notice`.
+    #[param(example = "code,link")]
     kind: Option<String>,
     /// Seconds to wait for a message if there is none: at most 25.
     wait: Option<String>,
@@ -90,8 +91,9 @@ pub(in crate::http) async fn handler(
         after: query::value("after", query.after.as_deref())?,
         limit: MOST,
     };
-    let kind = query.kind.as_deref();
-    if kind.is_some_and(|kind| !Message::KINDS.contains(&kind)) {
+    let kinds: Option<Vec<&str>> = query.kind.as_deref().map(|list| list.split(',').collect());
+    let known = |kind: &&str| Message::KINDS.contains(kind);
+    if !kinds.iter().flatten().all(known) {
         return Err(Error::invalid("kind"));
     }
     let wait = query::value("wait", query.wait.as_deref())?.unwrap_or(0);
@@ -99,15 +101,16 @@ pub(in crate::http) async fn handler(
         return Err(Error::invalid("wait"));
     }
     let deadline = Instant::now() + Duration::from_secs(wait);
-    let messages = await_messages(&**app.service.store(), filter, kind, deadline).await?;
+    let messages =
+        await_messages(&**app.service.store(), filter, kinds.as_deref(), deadline).await?;
     Ok(Json(messages.into_iter().map(OutboxMessage::of).collect()))
 }
 
-/// The messages that `filter` picks and that are of this kind, as soon as there is one; none when the time is up.
+/// The messages that `filter` picks and that are of these kinds, as soon as there is one; none when the time is up.
 async fn await_messages(
     store: &dyn Store,
     filter: OutboxFilter,
-    kind: Option<&str>,
+    kinds: Option<&[&str]>,
     deadline: Instant,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let signal = store.outbox_signal();
@@ -116,7 +119,7 @@ async fn await_messages(
         let mut arrival = pin!(signal.notified());
         arrival.as_mut().enable();
         let mut found = store.outbox(filter).await?;
-        found.retain(|it| kind.is_none_or(|kind| it.message.kind() == kind));
+        found.retain(|it| kinds.is_none_or(|kinds| kinds.contains(&it.message.kind())));
         if !found.is_empty() || timeout_at(deadline, arrival).await.is_err() {
             return Ok(found);
         }
@@ -240,6 +243,10 @@ mod tests {
         assert_eq!(kinds("").await, ["code", "notice", "notice"]);
         assert_eq!(kinds("?kind=code").await, ["code"]);
         assert_eq!(kinds("?kind=notice").await, ["notice", "notice"]);
+        assert_eq!(
+            kinds("?kind=notice,code").await,
+            ["code", "notice", "notice"]
+        );
         let newer = async {
             let seen = admin.get("/dev/outbox").await.body[0]["id"].clone();
             kinds(&format!("?kind=code&after={seen}&wait=20")).await
@@ -272,6 +279,7 @@ mod tests {
             ("user_id=x", "user_id"),
             ("after=x", "after"),
             ("kind=letter", "kind"),
+            ("kind=code,", "kind"),
             ("kind=", "kind"),
             ("wait=26", "wait"),
             ("wait=-1", "wait"),
