@@ -78,7 +78,7 @@ impl Policy {
             policies: Policies::default(),
             texts: Texts::default(),
             notices: Switches::default(),
-            webauthn: RelyingParty::at(&public_url, "factord"),
+            webauthn: RelyingParty::at(&public_url),
             public_url,
             channels: Vec::new(),
             rate_limit: None,

@@ -18,6 +18,7 @@ use factord::crypto::keys::{Keys, MasterKey};
 use factord::crypto::otp::{self, Algorithm};
 use factord::crypto::sealing::Place;
 use factord::crypto::tokens::TokenHash;
+use factord::delivery::callback::CallbackKeys;
 use factord::factor::catalogue::Catalogue;
 use factord::http::{AppState, router};
 use factord::mfa::Core;
@@ -200,6 +201,7 @@ impl Served {
             access: Arc::new(Access::new(store, RateLimiter::new(None))),
             dev: None,
             public_url: Url::parse("https://mfa.example.com")?,
+            gateways: CallbackKeys::default(),
             body_bytes: 65_536,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(move || metrics.render()),

@@ -65,8 +65,14 @@ impl Check {
     async fn run(self) -> anyhow::Result<()> {
         let loaded = PolicyConfig::load(&sources(Some(&self.file), &[]))?;
         loaded.warnings.iter().for_each(|warning| note(warning));
-        let PolicyConfig { policies, channels } = loaded.config;
-        let catalogue = Catalogue::standard().sending_by(&channels);
+        let PolicyConfig {
+            policies,
+            channels,
+            webauthn,
+        } = loaded.config;
+        let catalogue = Catalogue::standard()
+            .sending_by(&channels)
+            .with_webauthn(webauthn);
         let picked = match (&self.attribute, &self.user) {
             (Some(attribute), _) => Some(by_attribute(&policies, attribute)?),
             (None, Some(user)) => Some(self.by_user(&policies, user).await?),

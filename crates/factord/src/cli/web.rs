@@ -10,6 +10,7 @@ use url::Url;
 
 use crate::clock;
 use crate::config::Config;
+use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
 use crate::http::{AppState, Dev, router};
 use crate::net::Observe;
@@ -37,6 +38,7 @@ pub fn dev(
 /// The routes of `factord serve`.
 pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
     router(AppState {
+        gateways: config.delivery.callback_keys(),
         body_bytes: config.limits.body_bytes,
         body_timeout: config.limits.body_timeout,
         ..state(node, telemetry, config.public_url.clone())
@@ -51,6 +53,7 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         access: Arc::clone(&node.access),
         dev: None,
         public_url,
+        gateways: CallbackKeys::default(),
         body_bytes: BODY_BYTES,
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),

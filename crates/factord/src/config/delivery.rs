@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{AccountSid, Endpoint, FromAddress, HostName, SenderId, Within};
+use super::values::{AccountSid, Endpoint, FromAddress, HostName, PhoneNumber, SenderId, Within};
 use crate::delivery::settings::Via;
 use crate::delivery::smtp::Security;
 
@@ -16,6 +16,7 @@ use crate::delivery::smtp::Security;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DeliveryTable {
     sms: Vec<SmsVia>,
+    voice: Vec<VoiceVia>,
     email: Vec<EmailVia>,
     timeout: Within<1, 60>,
     breaker_failures: Within<1, 100>,
@@ -43,6 +44,7 @@ pub(super) struct TwilioTable {
     account_sid: Option<AccountSid>,
     auth_token_file: Option<PathBuf>,
     from: Option<SenderId>,
+    call_from: Option<PhoneNumber>,
     base_url: Endpoint,
 }
 
@@ -53,13 +55,16 @@ pub(super) struct WebhookTable {
     secret_file: Option<PathBuf>,
 }
 
-/// Who sends text messages.
+/// Who sends text messages, or calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum SmsVia {
     Twilio,
     Webhook,
 }
+
+/// Who calls.
+type VoiceVia = SmsVia;
 
 /// Who sends e-mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -73,6 +78,7 @@ impl Default for DeliveryTable {
     fn default() -> Self {
         Self {
             sms: Vec::new(),
+            voice: Vec::new(),
             email: Vec::new(),
             timeout: Within(10),
             breaker_failures: Within(5),
@@ -104,6 +110,7 @@ impl Default for TwilioTable {
             account_sid: None,
             auth_token_file: None,
             from: None,
+            call_from: None,
             base_url: Endpoint::twilio(),
         }
     }
@@ -112,7 +119,7 @@ impl Default for TwilioTable {
 impl DeliveryTable {
     /// Sentences about providers that are set up for nothing.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let (sms, email) = self.chains();
+        let chains = self.chains();
         let set_up = [
             (
                 "smtp",
@@ -123,19 +130,19 @@ impl DeliveryTable {
             (
                 "twilio",
                 Via::Twilio,
-                "delivery.sms",
+                "delivery.sms or delivery.voice",
                 self.twilio != TwilioTable::default(),
             ),
             (
                 "webhook",
                 Via::Webhook,
-                "delivery.sms or delivery.email",
+                "delivery.sms, delivery.voice or delivery.email",
                 self.webhook != WebhookTable::default(),
             ),
         ];
         set_up
             .into_iter()
-            .filter(|(_, via, _, set_up)| *set_up && !sms.contains(via) && !email.contains(via))
+            .filter(|(_, via, _, set_up)| *set_up && !chains.name(*via))
             .map(|(name, _, key, _)| {
                 format!(
                     "delivery.{name} is set up, but nothing is sent by it: name \"{name}\" in {key}"
@@ -144,15 +151,34 @@ impl DeliveryTable {
             .collect()
     }
 
-    fn chains(&self) -> (Vec<Via>, Vec<Via>) {
-        let sms = self.sms.iter().map(|via| match via {
+    fn chains(&self) -> Chains {
+        let by_gateway = |via: &SmsVia| match via {
             SmsVia::Twilio => Via::Twilio,
             SmsVia::Webhook => Via::Webhook,
-        });
-        let email = self.email.iter().map(|via| match via {
+        };
+        let by_mail = |via: &EmailVia| match via {
             EmailVia::Smtp => Via::Smtp,
             EmailVia::Webhook => Via::Webhook,
-        });
-        (sms.collect(), email.collect())
+        };
+        Chains {
+            sms: self.sms.iter().map(by_gateway).collect(),
+            voice: self.voice.iter().map(by_gateway).collect(),
+            email: self.email.iter().map(by_mail).collect(),
+        }
+    }
+}
+
+/// Who sends on each channel.
+struct Chains {
+    sms: Vec<Via>,
+    voice: Vec<Via>,
+    email: Vec<Via>,
+}
+
+impl Chains {
+    fn name(&self, via: Via) -> bool {
+        [&self.sms, &self.voice, &self.email]
+            .iter()
+            .any(|chain| chain.contains(&via))
     }
 }

@@ -167,9 +167,7 @@ impl Config {
         // One key, and each file behind it that is wrong.
         problems.extend(wrong_texts);
         let (webauthn, wrong) = match &settings.public_url {
-            Some(public_url) => settings
-                .webauthn
-                .resolve(&public_url.0, &settings.service_name.0),
+            Some(public_url) => settings.webauthn.resolve(&public_url.0),
             None => (None, Vec::new()),
         };
         for problem in wrong {
@@ -306,6 +304,8 @@ pub struct PolicyConfig {
     pub policies: Policies,
     /// The ways by which messages are sent.
     pub channels: Vec<Channel>,
+    /// Whether there can be WebAuthn: only where `public_url`, if it is written, has a name.
+    pub webauthn: bool,
 }
 
 impl PolicyConfig {
@@ -327,7 +327,12 @@ impl PolicyConfig {
         }
         let channels = settings.delivery.resolve(sources).0.channels();
         warnings.extend(settings.policy.warnings(&channels));
-        let config = Self { policies, channels };
+        let public_url = settings.public_url.as_ref();
+        let config = Self {
+            policies,
+            channels,
+            webauthn: public_url.is_none_or(|url| RelyingParty::at(&url.0).is_some()),
+        };
         if problems.is_empty() {
             Ok(Loaded { config, warnings })
         } else {

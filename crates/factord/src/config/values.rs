@@ -317,16 +317,39 @@ from_text!(AccountSid, |text| {
     right.then(|| Self(text.to_owned())).ok_or_else(expected)
 });
 
+/// A telephone number, E.164.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PhoneNumber(pub(super) String);
+
+from_text!(PhoneNumber, |text| {
+    let expected = || format!("{text:?} is not a telephone number, such as \"+12025550100\"");
+    is_number(text)
+        .then(|| Self(text.to_owned()))
+        .ok_or_else(expected)
+});
+
+fn is_number(text: &str) -> bool {
+    text.strip_prefix('+')
+        .is_some_and(|it| (8..=15).contains(&it.len()) && it.chars().all(|c| c.is_ascii_digit()))
+}
+
+impl SenderId {
+    /// The number that it is, if it is one.
+    pub(super) fn number(&self) -> Option<String> {
+        match &self.0 {
+            Caller::Sender(sender) if is_number(sender) => Some(sender.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// Whom text messages are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SenderId(pub(super) Caller);
 
 from_text!(SenderId, |text| {
     let hex = |text: &str| text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
-    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    let number = text
-        .strip_prefix('+')
-        .is_some_and(|it| (8..=15).contains(&it.len()) && digits(it));
+    let number = is_number(text);
     let name = (3..=11).contains(&text.len())
         && text
             .chars()

@@ -38,11 +38,7 @@ enum Attestation {
 impl WebauthnTable {
     /// The relying party of a service at `public_url`; `None` if that has an address instead of a name, since keys are
     /// bound to domains.
-    pub(super) fn resolve(
-        &self,
-        public_url: &Url,
-        name: &str,
-    ) -> (Option<RelyingParty>, Vec<Problem>) {
+    pub(super) fn resolve(&self, public_url: &Url) -> (Option<RelyingParty>, Vec<Problem>) {
         let Some(Host::Domain(host)) = public_url.host() else {
             let set = *self != Self::default();
             let problem =
@@ -81,7 +77,6 @@ impl WebauthnTable {
             None
         });
         let party = RelyingParty::new(Settings {
-            name,
             id,
             origins,
             user_verification: self.user_verification,
@@ -141,7 +136,7 @@ mod tests {
     /// The keys that are complained of, and whether there is a relying party.
     fn resolved(public_url: &str, table: Value) -> (Vec<String>, bool) {
         let table: WebauthnTable = serde_json::from_value(table).unwrap();
-        let (party, problems) = table.resolve(&Url::parse(public_url).unwrap(), "Example");
+        let (party, problems) = table.resolve(&Url::parse(public_url).unwrap());
         (
             problems.into_iter().map(|problem| problem.key).collect(),
             party.is_some(),

@@ -1,6 +1,7 @@
 //! Sending what was committed: each message at least once, never before its commit.
 
 mod breaker;
+pub mod callback;
 pub mod dispatcher;
 pub mod faults;
 mod http;

@@ -8,6 +8,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use serde::Deserialize;
 
+use super::callback::CallbackKeys;
 use super::dispatcher::Sender;
 use super::message::Channel;
 use super::provider::Provider;
@@ -22,6 +23,8 @@ use crate::clock::Clock;
 pub struct DeliverySettings {
     /// Who sends text messages: the first, then the fallbacks. Whoever is named here is set up below.
     pub sms: Vec<Via>,
+    /// Who calls.
+    pub voice: Vec<Via>,
     /// Who sends e-mails.
     pub email: Vec<Via>,
     /// The mail server.
@@ -58,12 +61,27 @@ pub struct SetupError(pub(super) String);
 impl DeliverySettings {
     /// The channels that somebody sends by.
     pub fn channels(&self) -> Vec<Channel> {
-        let chains = [(Channel::Sms, &self.sms), (Channel::Email, &self.email)];
+        let chains = [
+            (Channel::Sms, &self.sms),
+            (Channel::Voice, &self.voice),
+            (Channel::Email, &self.email),
+        ];
         chains
             .into_iter()
             .filter(|(_, chain)| !chain.is_empty())
             .map(|(channel, _)| channel)
             .collect()
+    }
+
+    /// By what the gateways that call are known when they report of a call.
+    pub fn callback_keys(&self) -> CallbackKeys {
+        let calls = |via| self.voice.contains(&via);
+        let twilio = self.twilio.as_ref().filter(|_| calls(Via::Twilio));
+        let webhook = self.webhook.as_ref().filter(|_| calls(Via::Webhook));
+        CallbackKeys {
+            twilio: twilio.map(|settings| settings.auth_token.clone()),
+            webhook: webhook.map(|settings| settings.secret.clone()),
+        }
     }
 
     /// Whoever sends by these settings.
@@ -93,6 +111,7 @@ impl DeliverySettings {
         };
         let chains = HashMap::from([
             (Channel::Sms, chain(&self.sms)),
+            (Channel::Voice, chain(&self.voice)),
             (Channel::Email, chain(&self.email)),
         ]);
         Ok(Arc::new(Router::new(chains, clock, self.timeout)))

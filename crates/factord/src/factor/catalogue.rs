@@ -7,6 +7,7 @@ use super::email::EMAIL;
 use super::magic_link::MagicLink;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
+use super::voice::Voice;
 use super::webauthn::WebAuthn;
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
@@ -37,7 +38,7 @@ impl Catalogue {
                 offered(58_957, &Authenticator),
                 disabled(58_958), // OneLogin Protect
                 offered(58_959, &SMS),
-                disabled(58_960), // OneLogin Voice
+                offered(58_960, &Voice),
                 offered(58_961, &EMAIL),
                 offered(MAGIC_LINK, &MagicLink),
                 offered(WEBAUTHN, &WebAuthn),

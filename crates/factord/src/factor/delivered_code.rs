@@ -109,7 +109,7 @@ struct Record {
     expires_at: Timestamp,
 }
 
-fn draw(rng: &mut dyn CryptoRng) -> String {
+pub(super) fn draw(rng: &mut dyn CryptoRng) -> String {
     format!("{:0DIGITS$}", rng.random_range(0..1_000_000))
 }
 

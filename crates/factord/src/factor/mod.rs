@@ -8,6 +8,7 @@ pub mod email;
 pub mod magic_link;
 pub mod recovery_codes;
 pub mod sms;
+pub mod voice;
 pub mod webauthn;
 
 use rand::CryptoRng;

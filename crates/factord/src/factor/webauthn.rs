@@ -59,6 +59,7 @@ impl Factor for WebAuthn {
         let account = Account {
             handle: handle(ceremony.core, ceremony.user),
             name: &name,
+            service: &ceremony.core.service_name,
         };
         let keys = ceremony
             .devices

@@ -36,6 +36,8 @@ pub(super) enum Error {
     Disabled,
     /// 403: the factor is disabled for this user.
     FactorDisabled,
+    /// 403: what came in a gateway's name is not signed as it must be.
+    Forged,
     /// 403: a foreign page or name leads to `factord dev`.
     Foreign,
     /// 404: there is no such user.
@@ -99,6 +101,7 @@ impl Error {
             | Self::Delayed(_)
             | Self::Disabled
             | Self::FactorDisabled
+            | Self::Forged
             | Self::Foreign => StatusCode::FORBIDDEN,
             Self::NoSuchUser | Self::NotFound | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -144,6 +147,7 @@ impl Error {
             Self::Delayed(_) => "Too many wrong codes: none is looked at for a while",
             Self::Disabled => "The device is disabled: it can only be deleted and enrolled anew",
             Self::FactorDisabled => "The factor is disabled for this user",
+            Self::Forged => "The request is not signed by the gateway",
             Self::Foreign => "The request comes by a foreign host name or from a foreign page",
             Self::NoSuchUser => "There is no such user",
             Self::NotFound => "The user has nothing with this id",

@@ -23,6 +23,7 @@ mod pages;
 mod query;
 mod respell;
 mod users;
+mod voice;
 mod wire;
 
 #[cfg(test)]
@@ -42,6 +43,7 @@ use utoipa_axum::routes;
 
 pub use dev::Dev;
 
+use crate::delivery::callback::CallbackKeys;
 use crate::net::Observe;
 use crate::service::Service;
 use crate::service::access::Access;
@@ -57,6 +59,8 @@ pub struct AppState {
     pub dev: Option<Arc<Dev>>,
     /// Where clients reach the service.
     pub public_url: Url,
+    /// By what the gateways that call are known.
+    pub gateways: CallbackKeys,
     /// The most bytes that the body of a request may have.
     pub body_bytes: usize,
     /// How long the body of a request may take.
@@ -116,7 +120,8 @@ fn operations(app: &App) -> OpenApiRouter<App> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
-        .merge(pages::operations());
+        .merge(pages::operations())
+        .merge(voice::operations());
     match app.dev {
         Some(_) => routes.merge(dev::operations()),
         None => routes,

@@ -30,6 +30,7 @@ use super::error::{Error, V1Error};
         (name = "MFA", description = "Factors, registrations, devices, verifications and temporary tokens"),
         (name = "Users", description = "The people whose factors are kept"),
         (name = "OAuth 2", description = "Bearer tokens for applications"),
+        (name = "Calls", description = "For the gateway that makes the calls"),
         (name = "Operation", description = "For whoever runs the service"),
     ),
     components(schemas(ErrorBody, StatusBody, V1Error)),
@@ -85,6 +86,8 @@ refusals! {
     Challenging => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["expires_in"]), codes(), messages(), ours()];
     /// Of a code for something that is pending.
     Answering => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["device_id"]), codes(), not_by_code(), ours()];
+    /// Of what a hosted page sends.
+    OnPage => current [of_thing(), of_body(), active(), vec![Error::Unauthorized, Error::Disabled, Error::FactorDisabled], ours()];
     /// Of issuing a temporary token.
     Issuing => current [let_in(), of_user(), of_body(), active(), values(&["expires_in"]), ours()];
     /// Of listing users.
@@ -105,6 +108,12 @@ refusals! {
     DevMessages => current [foreign(), vec![Error::NoSuchPath], ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
+    /// Of the calls of `factord dev`.
+    DevCalling => current [foreign(), of_thing(), of_body(), values(&["hang_up"]), ours()];
+    /// Of what gateways ask of a call.
+    OfGateways => current [vec![Error::Forged], of_gateway(), ours()];
+    /// Of what gateways report of a call.
+    OfReports => current [vec![Error::Forged], of_gateway(), values(&["digits"]), ours()];
     /// Of the token endpoints.
     TokenErrors => older [vec![Error::InvalidClient], of_body(), ours()];
     /// Of reading the rate limit.
@@ -136,6 +145,14 @@ fn of_body() -> Vec<Error> {
         Error::RequestTimeout,
         Error::PayloadTooLarge,
         Error::UnsupportedMediaType,
+    ]
+}
+
+fn of_gateway() -> Vec<Error> {
+    vec![
+        Error::bad_request("the body must be a JSON object"),
+        Error::RequestTimeout,
+        Error::PayloadTooLarge,
     ]
 }
 

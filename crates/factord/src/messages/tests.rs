@@ -77,15 +77,9 @@ fn what_is_said_in_english() {
     let mut say = |title: String, text: &Text| {
         use std::fmt::Write;
         writeln!(said, "== {title}").unwrap();
-        for part in [&text.subject, &Some(text.body.clone()), &text.html] {
-            for part in part.iter() {
-                writeln!(
-                    said,
-                    "{part}
---"
-                )
-                .unwrap();
-            }
+        let parts = [&text.subject, &Some(text.body.clone()), &text.html];
+        for part in parts.into_iter().flatten() {
+            writeln!(said, "{part}\n--").unwrap();
         }
     };
     for kind in Kind::ALL {

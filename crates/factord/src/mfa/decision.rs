@@ -90,6 +90,15 @@ pub struct Link {
 }
 
 impl Link {
+    /// A link to what ends at `end`. It leads to the user for a while longer, so that whoever comes too late is
+    /// refused, and the audit trail tells.
+    pub fn until(token: TokenHash, end: Timestamp) -> Self {
+        Self {
+            token,
+            expires_at: end.plus(LINGERING),
+        }
+    }
+
     /// What a verification with a hosted page is found by: its id, which is no secret.
     pub fn of_verification(id: Uuid) -> TokenHash {
         TokenHash::of(&format!("verification {id}"))
@@ -256,5 +265,7 @@ const fn ended(ending: Option<Ending>) -> (Status, Option<Ending>) {
     }
 }
 
+/// Seconds for which a link leads to the user although what it is about has ended.
+const LINGERING: i64 = 3_600;
 /// Refusals that are counted instead of written again: more kinds than one client brings about by itself.
 const MOST_RECENT_REFUSALS: usize = 8;

@@ -10,6 +10,7 @@ pub mod cores;
 pub mod data;
 pub mod decision;
 pub mod device;
+pub mod forged;
 pub mod history;
 pub mod ids;
 pub mod notices;

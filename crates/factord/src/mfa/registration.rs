@@ -95,7 +95,7 @@ impl Decide for CreateRegistration {
             draft.effects.messages.extend(issued.message);
             let expires_at = registration.expires_at;
             let links = issued.links.into_iter();
-            let links = links.map(|token| Link { token, expires_at });
+            let links = links.map(|token| Link::until(token, expires_at));
             draft.effects.links.extend(links);
         }
         draft.record(

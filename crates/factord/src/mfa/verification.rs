@@ -178,7 +178,7 @@ fn open(draft: &mut Draft<'_>, verification: &mut Verification, issued: Issued) 
     let expires_at = verification.expires_at;
     let page = on_page.then(|| Link::of_verification(verification.id));
     let links = links.into_iter().chain(page);
-    let links = links.map(|token| Link { token, expires_at });
+    let links = links.map(|token| Link::until(token, expires_at));
     draft.effects.links.extend(links);
     draft.effects.messages.extend(message);
     draft.user.mfa.verifications.push(verification.clone());

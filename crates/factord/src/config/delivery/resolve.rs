@@ -23,24 +23,27 @@ impl DeliveryTable {
             sources,
             problems: Vec::new(),
         };
-        let (sms, email) = self.chains();
-        resolving.names_each_once("delivery.sms", &sms);
-        resolving.names_each_once("delivery.email", &email);
-        let named = |via| sms.contains(&via) || email.contains(&via);
+        let chains = self.chains();
+        resolving.names_each_once("delivery.sms", &chains.sms);
+        resolving.names_each_once("delivery.voice", &chains.voice);
+        resolving.names_each_once("delivery.email", &chains.email);
+        let named = |via| chains.name(via);
+        let calls = chains.voice.contains(&Via::Twilio);
         let seconds = |number: u32| Duration::from_secs(number.into());
         let settings = DeliverySettings {
             smtp: named(Via::Smtp)
                 .then(|| self.smtp.resolve(&mut resolving))
                 .flatten(),
             twilio: named(Via::Twilio)
-                .then(|| self.twilio.resolve(&mut resolving))
+                .then(|| self.twilio.resolve(&mut resolving, calls))
                 .flatten(),
             webhook: named(Via::Webhook)
                 .then(|| self.webhook.resolve(&mut resolving))
                 .flatten(),
             authorities: resolving.authorities(self.ca_file.as_deref()),
-            sms,
-            email,
+            sms: chains.sms,
+            voice: chains.voice,
+            email: chains.email,
             timeout: seconds(self.timeout.number()),
             breaker: BreakerSettings {
                 failures: self.breaker_failures.number(),
@@ -104,7 +107,7 @@ impl SmtpTable {
 }
 
 impl TwilioTable {
-    fn resolve(&self, resolving: &mut Resolving<'_>) -> Option<TwilioSettings> {
+    fn resolve(&self, resolving: &mut Resolving<'_>, calls: bool) -> Option<TwilioSettings> {
         let sid = resolving.needed(
             "delivery.twilio.account_sid",
             self.account_sid.as_ref(),
@@ -115,11 +118,20 @@ impl TwilioTable {
             self.from.as_ref(),
             "Write the number or the messaging service that messages are from",
         );
+        let call_from = self.call_from.as_ref().map(|number| number.0.clone());
+        let call_from = call_from.or_else(|| from?.number());
+        if calls && from.is_some() && call_from.is_none() {
+            resolving.refuse(
+                "delivery.twilio.call_from",
+                "it is missing. Write the number that calls are from, since delivery.twilio.from is none",
+            );
+        }
         let auth_token = resolving.needed_secret(&TWILIO_TOKEN, self.auth_token_file.as_deref());
         Some(TwilioSettings {
             account_sid: sid?.0.clone(),
             auth_token: auth_token?,
             from: from?.0.clone(),
+            call_from,
             base_url: self.base_url.0.clone(),
         })
     }

@@ -41,8 +41,6 @@ pub enum UserVerification {
 /// What a relying party is made of.
 #[derive(Debug)]
 pub struct Settings<'a> {
-    /// What authenticators call it.
-    pub name: &'a str,
     /// Its id: a domain, to which every key is bound for ever.
     pub id: &'a str,
     /// The origins of the pages on which a ceremony may run.
@@ -57,6 +55,8 @@ pub struct Settings<'a> {
 pub(super) struct Account<'a> {
     pub(super) handle: [u8; 16],
     pub(super) name: &'a str,
+    /// What the service is called.
+    pub(super) service: &'a str,
 }
 
 /// Options in their JSON form, and what the library must know again.
@@ -66,7 +66,8 @@ impl RelyingParty {
     /// A relying party as it is set up.
     pub fn new(settings: Settings<'_>) -> Self {
         let library = WebauthnCore::new_unsafe_experts_only(
-            settings.name,
+            // What authenticators show is said at each ceremony.
+            settings.id,
             settings.id,
             settings.origins,
             Duration::ZERO,
@@ -82,12 +83,11 @@ impl RelyingParty {
 
     /// The one of a service at `public_url`, with the defaults for everything else. `None` if that has an address
     /// instead of a name: keys are bound to domains.
-    pub fn at(public_url: &Url, name: &str) -> Option<Self> {
+    pub fn at(public_url: &Url) -> Option<Self> {
         let Some(Host::Domain(id)) = public_url.host() else {
             return None;
         };
         Some(Self::new(Settings {
-            name,
             id,
             origins: vec![public_url.clone()],
             user_verification: UserVerification::default(),
@@ -119,6 +119,7 @@ impl RelyingParty {
             .generate_challenge_register(builder)
             .map_err(|_| UNUSABLE)?;
         let mut options = response.public_key;
+        account.service.clone_into(&mut options.rp.name);
         options.challenge = challenge.to_vec();
         options.timeout = Some(milliseconds(seconds));
         Ok((Data::of(&options), challenged_by(&state, challenge)?))

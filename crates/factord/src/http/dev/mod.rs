@@ -9,6 +9,7 @@ mod messages;
 mod outbox;
 mod outbox_page;
 mod page;
+mod voice;
 
 use std::sync::Arc;
 
@@ -54,6 +55,7 @@ pub(super) fn operations() -> OpenApiRouter<App> {
         .routes(routes!(messages::one))
         .routes(routes!(messages::html))
         .routes(routes!(clock::handler))
+        .routes(routes!(voice::handler))
         .routes(routes!(faults::add, faults::list, faults::clear))
         .routes(routes!(events::handler))
 }

@@ -17,6 +17,7 @@ use crate::factor::webauthn;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::extract;
+use crate::http::openapi::OnPage;
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
 
@@ -67,12 +68,7 @@ pub(in crate::http) async fn page(
     request_body(content = Value, description = "The `PublicKeyCredential` in its JSON form"),
     responses(
         (status = 200, description = "The key is enrolled", body = Next, example = json!({})),
-        (status = 400, description = "The body is not JSON, or has not the fields"),
-        (status = 408, description = "The body did not come in time"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The media type is not JSON"),
-        (status = 401, description = "It is not a key that is taken"),
-        (status = 404, description = "The link is used, has expired or never was"),
+        OnPage,
     ),
 )]
 pub(in crate::http) async fn finish(

@@ -17,6 +17,7 @@ use crate::factor::webauthn;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::extract;
+use crate::http::openapi::OnPage;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
@@ -80,12 +81,7 @@ pub(in crate::http) async fn page(
         (status = 200, description = "Where the browser goes", body = Next, example = json!({
             "go_to": "https://app.example.com/in?verification_id=7e3ab3d6-ad29-4c95-9d9b-2a1f8b4f8f10&otp=kPxWqZ0n3vL1c5s7y9b2dA"
         })),
-        (status = 400, description = "The body is not JSON, or has not the fields"),
-        (status = 408, description = "The body did not come in time"),
-        (status = 413, description = "The body is too large"),
-        (status = 415, description = "The media type is not JSON"),
-        (status = 401, description = "It is not the key's answer to this challenge"),
-        (status = 404, description = "It is over, has no page or never was"),
+        OnPage,
     ),
 )]
 pub(in crate::http) async fn finish(

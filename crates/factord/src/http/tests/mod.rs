@@ -27,6 +27,7 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
+use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
@@ -72,6 +73,13 @@ impl Server {
         Self::of(rate_limit, |_| {}, change)
     }
 
+    /// The same with other rules, where the gateway in Twilio's shape calls.
+    pub(super) fn of_voice(change: impl FnOnce(&mut Core), auth_token: &str) -> Self {
+        Self::of(None, change, |state| {
+            state.gateways.twilio = Some(auth_token.into());
+        })
+    }
+
     /// The same with other rules.
     pub(super) fn with_core(change: impl FnOnce(&mut Core)) -> Self {
         Self::of(None, change, |_| {})
@@ -96,7 +104,7 @@ impl Server {
                 channels: vec![Channel::Sms, Channel::Email],
                 ..Notices::default()
             },
-            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "factord"),
+            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
         };
         change_core(&mut core);
         let core = Arc::new(core);
@@ -111,6 +119,7 @@ impl Server {
             access: Arc::clone(&access),
             dev: Some(Arc::new(Dev::new(shared, false, Arc::clone(&faults)))),
             public_url: "http://localhost:8080".parse().unwrap(),
+            gateways: CallbackKeys::default(),
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(|| "factord_up 1\n".to_owned()),

@@ -10,6 +10,7 @@ mod recovery_codes;
 mod registration;
 mod temporary_token;
 mod verification;
+mod voice;
 mod webauthn;
 
 use std::collections::HashMap;
@@ -45,6 +46,7 @@ use crate::mfa::notices::Notices;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
+const VOICE: i64 = 58_960;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
 const WEBAUTHN: i64 = 58_963;
@@ -233,7 +235,7 @@ pub fn core() -> Core {
             channels: vec![Channel::Sms, Channel::Email],
             ..Notices::default()
         },
-        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap(), "Example & Co"),
+        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
     }
 }
 

@@ -36,7 +36,7 @@ fn an_authenticator_is_enrolled_by_its_current_code() {
     assert_eq!(world.user.mfa.devices[0].number, device.number());
     assert_eq!(
         factors(&world),
-        [SMS, EMAIL, MAGIC_LINK, WEBAUTHN, RECOVERY_CODES]
+        [SMS, VOICE, EMAIL, MAGIC_LINK, WEBAUTHN, RECOVERY_CODES]
     );
 }
 

@@ -287,7 +287,7 @@ fn a_new_key_from_elsewhere_or_without_proof_is_refused_and_counted() {
 }
 
 #[test]
-fn an_assertion_that_is_forged_replayed_or_another_keys_is_refused_and_counted() {
+fn an_assertion_that_is_forged_or_another_keys_is_refused_and_counted() {
     type Forge = fn(&mut SoftKey, &Value) -> Value;
     let forgeries: [(&str, Forge, Reason); 11] = [
         (
@@ -386,7 +386,10 @@ fn an_assertion_that_is_forged_replayed_or_another_keys_is_refused_and_counted()
             (Action::CompleteVerification, Some(expected))
         );
     }
+}
 
+#[test]
+fn an_assertion_that_is_replayed_is_refused_and_does_not_bar_the_owner() {
     let mut world = World::new();
     let mut key = SoftKey::new(ORIGIN);
     let device = world.enrol_key(&mut key);
@@ -502,7 +505,6 @@ fn under_a_policy_of_attestation_only_allowed_models_are_enrolled() {
     let roots = authorities(&maker.root(), &[Uuid::from_bytes(allowed)]).unwrap();
     let mut world = World::new();
     world.core.webauthn = Some(RelyingParty::new(Settings {
-        name: "Example",
         id: "localhost",
         origins: vec![Url::parse(ORIGIN).unwrap()],
         user_verification: UserVerification::Required,
@@ -535,7 +537,6 @@ fn under_a_policy_of_attestation_only_allowed_models_are_enrolled() {
 fn where_verification_is_preferred_a_key_goes_on_as_it_began() {
     let mut world = World::new();
     world.core.webauthn = Some(RelyingParty::new(Settings {
-        name: "Example",
         id: "localhost",
         origins: vec![Url::parse(ORIGIN).unwrap()],
         user_verification: UserVerification::Preferred,
