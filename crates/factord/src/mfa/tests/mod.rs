@@ -115,10 +115,8 @@ impl World {
         assert!(!effects.events.is_empty() || !effects.repeats.is_empty());
         self.repeats += effects.repeats.len();
         self.events.append(&mut effects.events);
-        let (notices, messages): (Vec<_>, Vec<_>) = effects
-            .messages
-            .drain(..)
-            .partition(|message| message.is_notice());
+        let (notices, messages): (Vec<_>, Vec<_>) =
+            effects.messages.drain(..).partition(Message::is_notice);
         self.notices.extend(notices);
         self.messages.extend(messages);
         self.finished.extend(
