@@ -180,8 +180,9 @@ class DevServer(Process):
         assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()
 
-    def outbox(self, user_id, after=None, wait=None):
-        params = {"user_id": user_id}
+    def outbox(self, user_id, after=None, wait=None, kind="code,link,call,push"):
+        """The messages to the user, newest first; without the notices, if nothing else is said."""
+        params = {"user_id": user_id, "kind": kind}
         if after is not None:
             params["after"] = after
         if wait is not None:

@@ -21,6 +21,7 @@ use factord::mfa::code::Code;
 use factord::mfa::completion::{CompleteVerification, VerifyCode};
 use factord::mfa::confirmation::ConfirmRegistration;
 use factord::mfa::ids::{DeviceId, UserId};
+use factord::mfa::notices::Notices;
 use factord::mfa::policy::Policies;
 use factord::mfa::redirect::RedirectPolicy;
 use factord::mfa::registration::CreateRegistration;
@@ -69,6 +70,7 @@ async fn measure(
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
+        notices: Notices::default(),
         webauthn: None,
         push: None,
     });

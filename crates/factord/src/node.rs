@@ -21,6 +21,7 @@ use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
+use crate::mfa::notices::{Notices, Switches};
 use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -56,6 +57,8 @@ pub struct Policy {
     pub policies: Policies,
     /// What messages say.
     pub texts: Texts,
+    /// Which notices are sent.
+    pub notices: Switches,
     /// Where people reach the service.
     pub public_url: Url,
     /// The ways by which messages can be sent.
@@ -77,6 +80,7 @@ impl Policy {
             redirects: RedirectPolicy::Origins(Vec::new()),
             policies: Policies::default(),
             texts: Texts::default(),
+            notices: Switches::default(),
             webauthn: RelyingParty::at(&public_url),
             public_url,
             channels: Vec::new(),
@@ -97,6 +101,10 @@ pub struct Change {
     pub redirects: RedirectPolicy,
     /// What which users may enrol, use and ask for.
     pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
+    /// Which notices are sent.
+    pub notices: Switches,
 }
 
 /// A data directory that is open.
@@ -186,6 +194,10 @@ impl Node {
             redirects: policy.redirects,
             policies: policy.policies,
             texts: policy.texts,
+            notices: Notices {
+                switches: policy.notices,
+                channels: policy.channels,
+            },
             public_url: policy.public_url,
             webauthn: policy.webauthn,
             push: policy.push,
@@ -233,6 +245,8 @@ impl Node {
             service_name,
             redirects,
             policies,
+            texts,
+            notices: switches,
         } = change;
         let core = Core::clone(&self.cores.current());
         self.cores.replace(Core {
@@ -240,6 +254,11 @@ impl Node {
             service_name,
             redirects,
             policies,
+            texts,
+            notices: Notices {
+                switches,
+                channels: core.notices.channels.clone(),
+            },
             ..core
         });
     }

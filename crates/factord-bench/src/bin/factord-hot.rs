@@ -363,6 +363,7 @@ fn core() -> Core {
         redirects: RedirectPolicy::Loopback,
         policies: factord::mfa::policy::Policies::default(),
         texts: factord::messages::Texts::default(),
+        notices: factord::mfa::notices::Notices::default(),
         webauthn: None,
         push: None,
         public_url: "http://localhost".parse().expect("an address"),

@@ -14,6 +14,7 @@ use factord::mfa::code::Code;
 use factord::mfa::completion::VerifyCode;
 use factord::mfa::confirmation::ConfirmRegistration;
 use factord::mfa::ids::{DeviceId, UserId};
+use factord::mfa::notices::Notices;
 use factord::mfa::policy::Policies;
 use factord::mfa::profile::UpdateProfile;
 use factord::mfa::redirect::RedirectPolicy;
@@ -45,6 +46,7 @@ async fn trial() -> anyhow::Result<()> {
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
+        notices: Notices::default(),
         webauthn: None,
         push: None,
         public_url: url::Url::parse("http://localhost:8080")?,

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use super::dev;
 use super::output::{Output, note};
-use crate::config::{Flag, Sources, Storage};
+use crate::config::{Administration, Flag, Sources, Storage};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::User;
 use url::Url;
@@ -38,21 +39,16 @@ pub struct Data {
 impl Data {
     /// Opens the data, also while a server runs on it.
     pub async fn open(&self) -> anyhow::Result<Node> {
-        self.open_at(&self.storage()?.location).await
+        let loaded = Administration::load(&self.sources())?;
+        loaded.warnings.iter().for_each(|warning| note(warning));
+        let location = loaded.config.storage.location.clone();
+        open(&location, loaded.config).await
     }
 
     /// Opens data that is somewhere else, by the same key.
     pub async fn open_at(&self, location: &Location) -> anyhow::Result<Node> {
-        let storage = self.storage()?;
-        let node = Node::open(
-            location,
-            &storage.sealing_key,
-            Mode::Administration,
-            // An administrative command sends nobody a link.
-            Policy::at(Url::parse("http://localhost")?),
-        )
-        .await;
-        node.context("the data cannot be opened")
+        let config = Administration::load(&self.sources())?.config;
+        open(location, config).await
     }
 
     /// Where the data is, and the key to it.
@@ -90,6 +86,32 @@ impl Data {
             .extend(key.map(|key| flag("sealing_key_file", "--key", &key)));
         sources
     }
+}
+
+/// Opens data for an administrative command.
+async fn open(location: &Location, config: Administration) -> anyhow::Result<Node> {
+    let Administration {
+        storage,
+        service_name,
+        texts,
+        notices,
+    } = config;
+    let is_devs =
+        matches!(location, Location::Directory(directory) if directory.join(DEV_KEY_FILE).exists());
+    let policy = Policy {
+        service_name,
+        texts,
+        notices: notices.switches,
+        channels: if is_devs {
+            dev::CHANNELS.to_vec()
+        } else {
+            notices.channels
+        },
+        // An administrative command sends nobody a link.
+        ..Policy::at(Url::parse("http://localhost")?)
+    };
+    let node = Node::open(location, &storage.sealing_key, Mode::Administration, policy).await;
+    node.context("the data cannot be opened")
 }
 
 /// What a configuration is read from: a file, the environment, and flags.

@@ -28,6 +28,7 @@ use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
 use crate::factor::protect::subscription::Endpoints;
+use crate::messages::Texts;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
@@ -64,6 +65,9 @@ pub struct Dev {
     /// Create this user, unless there is one with this e-mail address
     #[arg(long, value_name = "EMAIL")]
     seed_user: Option<String>,
+    /// Templates of messages, in the place of the standard ones (docs/messages.md)
+    #[arg(long, value_name = "DIR")]
+    templates: Option<PathBuf>,
     /// Listen on an address that others can reach: whoever can, reads every code
     #[arg(long)]
     expose: bool,
@@ -119,7 +123,10 @@ impl Dev {
         };
         let server = Server::bind(NetSettings::new(self.listen)).await?;
         let address = server.address();
-        let policy = policy(public_url(address)?);
+        let policy = Policy {
+            texts: self.texts()?,
+            ..policy(public_url(address)?)
+        };
         let node = Node::open(&location, &key, Mode::Dev, policy).await?;
         let secret = self.credentials(&node).await?;
         let user = self.seed(&node).await?;
@@ -152,6 +159,18 @@ impl Dev {
         let location = Location::parse(url).context("--database")?;
         let password = std::env::var("FACTORD_DATABASE_PASSWORD").ok();
         Ok(location.with(password.map(SecretString::from).as_ref(), CONNECTIONS))
+    }
+
+    /// What messages say, by the templates that were named.
+    fn texts(&self) -> anyhow::Result<Texts> {
+        let mut texts = Texts::default();
+        if let Some(directory) = &self.templates {
+            texts.replace(directory).map_err(|problems| {
+                let lines = problems.iter().map(|problem| format!("\n  {problem}"));
+                anyhow::anyhow!("the templates cannot be used:{}", lines.collect::<String>())
+            })?;
+        }
+        Ok(texts)
     }
 
     fn client_id(&self) -> &str {
@@ -252,11 +271,14 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
     Ok(Url::parse(&format!("http://{host}"))?)
 }
 
+/// The ways by which messages get into the outbox.
+pub const CHANNELS: [Channel; 4] = [Channel::Sms, Channel::Email, Channel::Voice, Channel::Push];
+
 fn policy(public_url: Url) -> Policy {
     Policy {
         redirects: RedirectPolicy::Loopback,
         push: Some(Endpoints::Any),
-        channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
+        channels: CHANNELS.to_vec(),
         ..Policy::at(public_url)
     }
 }

@@ -70,6 +70,8 @@ impl Reload {
             service_name: config.service_name,
             redirects: RedirectPolicy::Origins(config.redirect_origins),
             policies: config.policies,
+            texts: config.texts,
+            notices: config.notices,
         });
         info!("the configuration was read again and taken over");
     }

@@ -12,7 +12,6 @@ use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
 use crate::factor::protect::subscription::Endpoints;
-use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
 use crate::node::{Mode, Node, Policy};
@@ -66,7 +65,8 @@ impl Serve {
             public_url: config.public_url.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             policies: config.policies.clone(),
-            texts: Texts::default(),
+            texts: config.texts.clone(),
+            notices: config.notices,
             channels: config.delivery.channels(),
             webauthn: config.webauthn.clone(),
             push: (!config.delivery.push.is_empty()).then_some(Endpoints::Public),

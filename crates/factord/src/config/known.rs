@@ -4,14 +4,16 @@ use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
+use super::messages::MessagesTable;
 use super::policy::{self, GroupTable, PolicyTable};
 use super::secrets::{DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
 use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
 use super::webauthn::WebauthnTable;
+use crate::mfa::notices::Switches;
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 15] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 17] {
     [
         ("", fields::<Settings>()),
         ("database", fields::<DatabaseTable>()),
@@ -28,6 +30,8 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 15] {
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
         ("delivery.web_push", fields::<WebPushTable>()),
+        ("messages", fields::<MessagesTable>()),
+        ("notices", fields::<Switches>()),
         ("webauthn", fields::<WebauthnTable>()),
     ]
 }

@@ -5,6 +5,7 @@ mod delivery;
 mod error;
 mod known;
 mod layers;
+mod messages;
 mod policy;
 mod secrets;
 mod settings;
@@ -22,6 +23,8 @@ use crate::crypto::keys::MasterKey;
 use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
 use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::messages::Texts;
+use crate::mfa::notices::{Notices, Switches};
 use crate::mfa::policy::Policies;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
@@ -85,6 +88,10 @@ pub struct Config {
     pub webauthn: Option<RelyingParty>,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
+    /// What messages say, with the operator's templates.
+    pub texts: Texts,
+    /// Which notices are sent.
+    pub notices: Switches,
     /// What was written, by its keys.
     written: BTreeMap<String, toml::Value>,
 }
@@ -96,6 +103,19 @@ pub struct Storage {
     pub location: Location,
     /// The key from which everything that seals is derived.
     pub sealing_key: MasterKey,
+}
+
+/// What an administrative command needs: the data, and how users are told of what is done to their factors.
+#[derive(Debug)]
+pub struct Administration {
+    /// Where the data is and how it is opened.
+    pub storage: Storage,
+    /// What messages call the service.
+    pub service_name: String,
+    /// What messages say.
+    pub texts: Texts,
+    /// Which notices are sent, and by what ways.
+    pub notices: Notices,
 }
 
 /// The bounds of connections and requests.
@@ -138,10 +158,14 @@ impl Config {
         let storage = storage(sources, &settings, &mut problems);
         let (delivery, without) = settings.delivery.resolve(sources);
         let (policies, wrong) = settings.policy.resolve();
+        let public_url = settings.public_url.as_ref().map(|url| &url.0);
+        let (texts, wrong_texts) = settings.messages.resolve(public_url);
         let contradictions = settings.contradictions();
         for problem in contradictions.into_iter().chain(wrong).chain(without) {
             add(&mut problems, problem);
         }
+        // One key, and each file behind it that is wrong.
+        problems.extend(wrong_texts);
         let (webauthn, wrong) = match &settings.public_url {
             Some(public_url) => settings.webauthn.resolve(&public_url.0),
             None => (None, Vec::new()),
@@ -181,6 +205,8 @@ impl Config {
                     policies,
                     webauthn,
                     delivery,
+                    texts,
+                    notices: settings.notices,
                     written,
                 };
                 Ok(Loaded { config, warnings })
@@ -237,6 +263,40 @@ impl Storage {
     }
 }
 
+impl Administration {
+    /// Reads only what an administrative command needs. Templates that are wrong are warned of, and not used: they are no
+    /// reason to do nothing.
+    ///
+    /// # Errors
+    /// As [`Config::load`], but nothing is missing except a sealing key.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let Read {
+            settings,
+            mut problems,
+            mut warnings,
+            ..
+        } = read(sources);
+        let public_url = settings.public_url.as_ref().map(|url| &url.0);
+        let (texts, wrong) = settings.messages.resolve(public_url);
+        warnings.extend(wrong.iter().map(Problem::to_string));
+        match storage(sources, &settings, &mut problems) {
+            Some(storage) if problems.is_empty() => {
+                let config = Self {
+                    storage,
+                    service_name: settings.service_name.0,
+                    texts,
+                    notices: Notices {
+                        switches: settings.notices,
+                        channels: settings.delivery.resolve(sources).0.channels(),
+                    },
+                };
+                Ok(Loaded { config, warnings })
+            }
+            _ => Err(ConfigError { problems }),
+        }
+    }
+}
+
 /// The policies of a configuration, read by themselves: to be looked at, no key and no secret is needed.
 #[derive(Debug)]
 pub struct PolicyConfig {
@@ -284,7 +344,15 @@ impl PolicyConfig {
 /// Whether a running service takes over a key's new value.
 fn is_reloaded(key: &str) -> bool {
     let top = key.split('.').next().unwrap_or(key);
-    ["policy", "rules", "service_name", "redirect_origins"].contains(&top)
+    [
+        "policy",
+        "rules",
+        "service_name",
+        "redirect_origins",
+        "messages",
+        "notices",
+    ]
+    .contains(&top)
 }
 
 fn read(sources: &Sources) -> Read {

@@ -8,12 +8,14 @@ use serde::Deserialize;
 
 use super::delivery::DeliveryTable;
 use super::layers::Source;
+use super::messages::MessagesTable;
 use super::policy::PolicyTable;
 use super::values::{
     DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
 };
 use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
+use crate::mfa::notices::Switches;
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -36,6 +38,8 @@ pub(super) struct Settings {
     pub(super) rules: Rules,
     pub(super) policy: PolicyTable,
     pub(super) delivery: DeliveryTable,
+    pub(super) messages: MessagesTable,
+    pub(super) notices: Switches,
     pub(super) webauthn: WebauthnTable,
 }
 
@@ -113,6 +117,8 @@ impl Default for Settings {
             rules: Rules::default(),
             policy: PolicyTable::default(),
             delivery: DeliveryTable::default(),
+            messages: MessagesTable::default(),
+            notices: Switches::default(),
             webauthn: WebauthnTable::default(),
         }
     }

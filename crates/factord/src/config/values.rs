@@ -11,6 +11,7 @@ use url::{Host, Origin, Url};
 
 use crate::delivery::is_loopback;
 use crate::delivery::twilio::Caller;
+use crate::messages::language::Language;
 use crate::store::Location;
 
 /// A whole number from `LEAST` to `MOST`.
@@ -263,6 +264,47 @@ from_text!(HostName, |text| {
     (address || name)
         .then(|| Self(text.to_owned()))
         .ok_or_else(expected)
+});
+
+/// The language of users who prefer none that there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Locale(pub(super) Language);
+
+from_text!(Locale, |text| {
+    let known = Language::ALL.map(Language::tag).join(", ");
+    Language::of_locale(text)
+        .map(Self)
+        .ok_or_else(|| format!("{text:?} is in none of the languages that there are: {known}"))
+});
+
+/// The site that codes by SMS are for; none if it is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SmsDomain(pub(super) Option<String>);
+
+from_text!(SmsDomain, |text| {
+    if text.is_empty() {
+        return Ok(Self(None));
+    }
+    let name = matches!(Host::parse(text), Ok(Host::Domain(name)) if name == text);
+    let expected = || {
+        format!(
+            "{text:?} is not the domain of a site, such as \"login.example.com\"; write \"\" to bind codes to none"
+        )
+    };
+    name.then(|| Self(Some(text.to_owned())))
+        .ok_or_else(expected)
+});
+
+/// What a notice tells whoever was surprised by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Help(pub(super) String);
+
+from_text!(Help, |text| {
+    let help = text.trim();
+    let right = (1..=200).contains(&help.chars().count()) && !help.contains(char::is_control);
+    right
+        .then(|| Self(help.to_owned()))
+        .ok_or_else(|| format!("{text:?} is not one line of 1 to 200 characters"))
 });
 
 /// Whom e-mails are from.

@@ -62,15 +62,24 @@ pub struct Message {
 }
 
 impl Message {
+    /// All that [`Message::kind`] may say.
+    pub const KINDS: [&str; 5] = ["code", "link", "call", "push", "notice"];
+
     /// What it is: `code`, `link`, `call`, `push`, or a `notice` of something that has happened.
     pub const fn kind(&self) -> &'static str {
         match self.channel {
             Channel::Voice => "call",
             Channel::Push => "push",
-            Channel::Sms | Channel::Email if self.link.is_some() => "link",
-            Channel::Sms | Channel::Email if self.code.is_some() => "code",
-            Channel::Sms | Channel::Email => "notice",
+            _ if self.is_notice() => "notice",
+            _ if self.link.is_some() => "link",
+            _ => "code",
         }
+    }
+
+    /// Whether it only tells of something that has happened: nobody waits for it.
+    pub const fn is_notice(&self) -> bool {
+        let written = matches!(self.channel, Channel::Sms | Channel::Email);
+        written && self.code.is_none() && self.link.is_none()
     }
 
     /// Where a message to `user` is sealed.

@@ -27,7 +27,9 @@ impl Sender for Outbox {
         message: &'a StoredMessage,
     ) -> Pin<Box<dyn Future<Output = Result<Sent, StoreError>> + Send + 'a>> {
         Box::pin(async move {
-            Ok(match self.faults.next(message.message.channel) {
+            // A developer means the messages that somebody waits for.
+            let meant = (!message.message.is_notice()).then_some(message.message.channel);
+            Ok(match meant.and_then(|channel| self.faults.next(channel)) {
                 Some(Outcome::Fail) => Sent::Never,
                 Some(Outcome::Delay) => Sent::Later,
                 Some(Outcome::Drop) => Sent::Done,

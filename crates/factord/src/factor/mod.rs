@@ -129,6 +129,12 @@ pub trait Factor: Send + Sync {
         })
     }
 
+    /// How many codes a device has left that are good once each, for its user to be told whenever one is used; `None` where
+    /// there are no such codes.
+    fn codes_left(&self, _device: &Device) -> Option<usize> {
+        None
+    }
+
     /// What an administrator may want to know of a device.
     fn detail(&self, _device: &Device) -> Option<String> {
         None

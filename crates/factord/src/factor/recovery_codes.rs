@@ -139,12 +139,14 @@ impl Factor for RecoveryCodes {
         Ok(Verdict::Accepted(Data::of(&record)))
     }
 
-    fn detail(&self, device: &Device) -> Option<String> {
+    fn codes_left(&self, device: &Device) -> Option<usize> {
         let record: Record = device.data.read().ok()?;
-        Some(format!(
-            "{} of {COUNT} codes left",
-            record.hashes.iter().filter(|kept| !kept.used).count()
-        ))
+        Some(record.hashes.iter().filter(|kept| !kept.used).count())
+    }
+
+    fn detail(&self, device: &Device) -> Option<String> {
+        let left = self.codes_left(device)?;
+        Some(format!("{left} of {COUNT} codes left"))
     }
 }
 

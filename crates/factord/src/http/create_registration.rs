@@ -122,18 +122,7 @@ mod tests {
                 204
             );
         }
-        server.deliver().await;
-        assert!(
-            server
-                .store
-                .outbox(crate::store::OutboxFilter {
-                    limit: 1,
-                    ..Default::default()
-                })
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        assert!(server.waiting().await.is_empty());
         let app = json!({"factor_id": AUTHENTICATOR, "display_name": "x", "verified": true});
         person
             .post("/registrations", app)
@@ -228,7 +217,7 @@ mod tests {
         ] {
             post(with(field, value)).await.bad_request(message);
         }
-        assert!(server.store.waiting_messages(1).await.unwrap().is_empty());
+        assert!(server.waiting().await.is_empty());
     }
 
     #[tokio::test]
@@ -257,7 +246,7 @@ mod tests {
             .post("/registrations", body)
             .await
             .invalid(&["expires_in", "display_name"]);
-        assert!(server.store.waiting_messages(1).await.unwrap().is_empty());
+        assert!(server.waiting().await.is_empty());
     }
 
     #[tokio::test]

@@ -111,6 +111,8 @@ refusals! {
     DevFaults => current [foreign(), of_body(), values(&["channel", "outcome", "count"]), ours()];
     /// Of what of `factord dev` takes nothing.
     DevPlain => current [foreign(), ours()];
+    /// Of the previews of the messages of `factord dev`.
+    DevMessages => current [foreign(), vec![Error::NoSuchPath], ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
     /// Of the calls of `factord dev`.

@@ -35,7 +35,7 @@ pub struct Texts {
     /// What a notice tells whoever was surprised by it; `None` leaves it to the template.
     pub help: Option<String>,
     /// The operator's templates, in the place of the standard ones.
-    replaced: Environment<'static>,
+    pub(crate) replaced: Environment<'static>,
 }
 
 /// A message in words. Does not print: it may hold a code.

@@ -137,6 +137,10 @@ impl Candidate {
             device.data = data;
             device.last_code = last_code;
             device.throttle.clear();
+            let factor = draft.core.catalogue.factor(device.factor_id);
+            if let Some(left) = factor.and_then(|factor| factor.codes_left(device)) {
+                draft.used_recovery_code(left);
+            }
         }
         draft.user.mfa.throttle.clear();
         if let Some(id) = self.verification_id() {

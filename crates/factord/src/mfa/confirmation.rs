@@ -120,7 +120,7 @@ pub(super) fn accept(
     let mut device = registration.device(draft.now, data);
     device.last_code = code.and_then(|code| device.code_hash(draft.core, draft.user.id, code));
     replace_older(draft, registration.factor_id);
-    draft.user.mfa.devices.push(device);
+    draft.add_device(device);
     if code.is_some() {
         draft.user.mfa.throttle.clear();
     }
@@ -144,14 +144,7 @@ pub(super) fn accept(
 fn replace_older(draft: &mut Draft<'_>, factor_id: i64) {
     let factor = draft.core.catalogue.described(factor_id);
     if factor.is_some_and(|factor| factor.replaces_older) {
-        draft
-            .user
-            .mfa
-            .devices
-            .retain(|device| device.factor_id != factor_id);
-        draft.end_verifications(Ending::DeviceDeleted, |pending| {
-            pending.factor_id == factor_id
-        });
+        draft.remove_devices(|device| device.factor_id == factor_id);
     }
 }
 

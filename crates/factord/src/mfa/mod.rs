@@ -14,6 +14,7 @@ pub mod device;
 pub mod forged;
 pub mod history;
 pub mod ids;
+pub mod notices;
 pub mod page;
 pub mod policy;
 pub mod profile;
@@ -34,6 +35,7 @@ use crate::factor::catalogue::Catalogue;
 use crate::factor::protect::subscription::Endpoints;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
+use notices::Notices;
 use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
 use rules::Rules;
@@ -60,6 +62,8 @@ pub struct Core {
     pub policies: Policies,
     /// What messages say.
     pub texts: Texts,
+    /// Which notices are sent, and by what ways.
+    pub notices: Notices,
     /// Who asks for WebAuthn keys; `None` where nobody can, since the service has no name.
     pub webauthn: Option<RelyingParty>,
     /// Whose servers may wake apps up; `None` leaves it to the apps to ask.

@@ -86,7 +86,7 @@ impl Decide for CreateRegistration {
         if self.verified {
             registration.finish(None);
             let device = registration.device(draft.now, Data::default());
-            draft.user.mfa.devices.push(device);
+            draft.add_device(device);
             let finished = Finished::Registration(registration.clone());
             draft.effects.finished.push(finished);
         } else {

@@ -18,6 +18,7 @@ use super::values::Values;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
+use crate::messages::Notice;
 
 /// generate_otp.
 #[derive(Debug)]
@@ -73,6 +74,9 @@ impl Decide for CreateTemporaryToken {
             reusable: token.reusable,
             device: token.device_id(),
         };
+        draft.notify(&Notice::TemporaryTokenIssued {
+            expires: token.expires_at,
+        });
         draft.user.mfa.temporary_tokens.push(token);
         draft.record(Some(issued.device), Self::ACTION, None);
         Ok(issued)

@@ -22,6 +22,7 @@ use crate::messages::Texts;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::DeviceNumber;
+use crate::mfa::notices::Notices;
 use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
@@ -916,6 +917,7 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         redirects: RedirectPolicy::Loopback,
         policies: Policies::default(),
         texts: Texts::default(),
+        notices: Notices::default(),
         webauthn: None,
         push: None,
     })

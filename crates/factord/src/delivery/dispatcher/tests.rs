@@ -18,6 +18,7 @@ use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::decision::{Decide, Draft};
 use crate::mfa::ids::UserId;
+use crate::mfa::notices::Notices;
 use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::refusal::Refusal;
@@ -183,6 +184,7 @@ impl Scene {
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
+            notices: Notices::default(),
             webauthn: None,
             push: None,
         };

@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(admin.get(PATH).await.body, json!([]));
         let delivered = dispatching(&server, async {
             challenge(&person, &phone).await;
-            admin.get("/dev/outbox?wait=20").await
+            admin.get("/dev/outbox?kind=code&wait=20").await
         })
         .await;
         assert_eq!(delivered.body[0]["channel"], "sms");
@@ -226,7 +226,7 @@ mod tests {
         fault(&person, "sms", "fail", 1).await;
         let sent = dispatching(&server, async {
             person.register(EMAIL).await;
-            admin.get("/dev/outbox?wait=20").await
+            admin.get("/dev/outbox?kind=code&wait=20").await
         })
         .await;
         assert_eq!(sent.body[0]["channel"], "email");
@@ -245,9 +245,9 @@ mod tests {
             while admin.get(PATH).await.body != json!([]) {
                 tokio::task::yield_now().await;
             }
-            assert_eq!(admin.get("/dev/outbox").await.body, json!([]));
+            assert_eq!(admin.get("/dev/outbox?kind=code").await.body, json!([]));
             server.advance(5);
-            admin.get("/dev/outbox?wait=20").await
+            admin.get("/dev/outbox?kind=code&wait=20").await
         })
         .await;
         assert_eq!(delivered.body.as_array().map(Vec::len), Some(1));
@@ -262,12 +262,12 @@ mod tests {
         fault(&person, "sms", "drop", 1).await;
         let (lost, newer) = dispatching(&server, async {
             let lost = challenge(&person, &phone).await;
-            while !server.store.waiting_messages(1).await.unwrap().is_empty() {
+            while !server.waiting().await.is_empty() {
                 tokio::task::yield_now().await;
             }
             let pending = person.get(&format!("/verifications/{}", lost.id())).await;
             person.register(EMAIL).await;
-            (pending, admin.get("/dev/outbox?wait=20").await)
+            (pending, admin.get("/dev/outbox?kind=code&wait=20").await)
         })
         .await;
         assert_eq!(lost.body["status"], "pending");

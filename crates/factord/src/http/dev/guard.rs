@@ -107,9 +107,10 @@ mod tests {
         answer.status
     }
 
-    const PATHS: [&str; 5] = [
+    const PATHS: [&str; 6] = [
         "/dev/outbox",
         "/dev/outbox.html",
+        "/dev/messages",
         "/openapi.json",
         "//dev/outbox",
         "/nothing",

@@ -1,12 +1,14 @@
-//! What `factord dev` adds: the outbox, the clock, deliveries that go wrong and the audit events, for whoever tries the service out. Nothing of it
-//! exists under `factord serve`.
+//! What `factord dev` adds: the outbox, the clock, deliveries that go wrong, the audit events and previews of
+//! the messages, for whoever tries the service out. Nothing of it exists under `factord serve`.
 
 mod clock;
 mod events;
 mod faults;
 mod guard;
+mod messages;
 mod outbox;
 mod outbox_page;
+mod page;
 mod voice;
 
 use std::sync::Arc;
@@ -49,6 +51,9 @@ pub(super) fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(outbox::handler))
         .routes(routes!(outbox_page::handler))
+        .routes(routes!(messages::index))
+        .routes(routes!(messages::one))
+        .routes(routes!(messages::html))
         .routes(routes!(clock::handler))
         .routes(routes!(voice::handler))
         .routes(routes!(faults::add, faults::list, faults::clear))

@@ -228,7 +228,7 @@ mod tests {
     /// The path of the newest link that was sent.
     async fn newest_link(admin: &Client<'_>) -> String {
         admin.server.deliver().await;
-        let outbox = admin.get("/dev/outbox").await.body;
+        let outbox = admin.get("/dev/outbox?kind=link").await.body;
         let link = outbox[0]["link"].as_str().unwrap();
         let path = link.strip_prefix("http://localhost:8080").unwrap();
         path.to_owned()

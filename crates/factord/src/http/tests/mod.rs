@@ -29,10 +29,12 @@ use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
+use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::notices::Notices;
 use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -41,7 +43,7 @@ use crate::service::Service;
 use crate::service::access::Access;
 use crate::service::rate_limit::RateLimiter;
 use crate::store::memory::MemoryStore;
-use crate::store::{OutboxFilter, Store};
+use crate::store::{OutboxFilter, Store, StoredMessage};
 
 pub(super) const AUTHENTICATOR: i64 = 58_957;
 pub(super) const PROTECT: i64 = 58_958;
@@ -98,6 +100,10 @@ impl Server {
             redirects: RedirectPolicy::Loopback,
             policies: Policies::default(),
             texts: Texts::default(),
+            notices: Notices {
+                channels: vec![Channel::Sms, Channel::Email],
+                ..Notices::default()
+            },
             webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
             push: None,
         };
@@ -171,6 +177,13 @@ impl Server {
 
     pub(super) async fn admin(&self) -> Client<'_> {
         self.client(Scope::ManageAll).await
+    }
+
+    /// What waits to be sent, but for the notices.
+    pub(super) async fn waiting(&self) -> Vec<StoredMessage> {
+        let mut waiting = self.store.waiting_messages(1_000).await.unwrap();
+        waiting.retain(|it| !it.message.is_notice());
+        waiting
     }
 
     /// Moves what waits to be sent to the outbox, as the dispatcher of `factord dev` does.
@@ -367,13 +380,15 @@ impl Person<'_> {
         let filter = OutboxFilter {
             user: self.id.to_string().parse().ok(),
             after: Some(self.client.messages_seen.load(Ordering::Relaxed)),
-            limit: 1,
+            limit: 10,
         };
         let messages = server.store.outbox(filter).await.unwrap();
+        let mut messages = messages.iter().filter(|it| !it.message.is_notice());
+        let newest = messages.next().unwrap();
         self.client
             .messages_seen
-            .store(messages[0].id, Ordering::Relaxed);
-        messages[0].message.code.clone().unwrap()
+            .store(newest.id, Ordering::Relaxed);
+        newest.message.code.clone().unwrap()
     }
 }
 

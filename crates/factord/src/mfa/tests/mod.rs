@@ -3,6 +3,7 @@
 mod abuse;
 mod counting;
 mod histories;
+mod notices;
 mod one_use;
 mod policy;
 mod protect;
@@ -38,10 +39,11 @@ use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
-use crate::delivery::message::Message;
+use crate::delivery::message::{Channel, Message};
 use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::messages::Texts;
+use crate::mfa::notices::Notices;
 
 const AUTHENTICATOR: i64 = 58_957;
 const PROTECT: i64 = 58_958;
@@ -62,7 +64,9 @@ struct World {
     finished: HashMap<Uuid, Finished>,
     events: Vec<Event>,
     repeats: usize,
+    /// What was sent but for the notices.
     messages: Vec<Message>,
+    notices: Vec<Message>,
 }
 
 impl World {
@@ -82,6 +86,7 @@ impl World {
             events: Vec::new(),
             repeats: 0,
             messages: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -112,7 +117,10 @@ impl World {
         assert!(!effects.events.is_empty() || !effects.repeats.is_empty());
         self.repeats += effects.repeats.len();
         self.events.append(&mut effects.events);
-        self.messages.append(&mut effects.messages);
+        let (notices, messages): (Vec<_>, Vec<_>) =
+            effects.messages.drain(..).partition(Message::is_notice);
+        self.notices.extend(notices);
+        self.messages.extend(messages);
         self.finished.extend(
             effects
                 .finished
@@ -223,6 +231,10 @@ pub fn core() -> Core {
         policies: Policies::default(),
         redirects: RedirectPolicy::Loopback,
         texts: Texts::default(),
+        notices: Notices {
+            channels: vec![Channel::Sms, Channel::Email],
+            ..Notices::default()
+        },
         webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
         push: None,
     }

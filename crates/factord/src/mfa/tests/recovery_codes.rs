@@ -5,7 +5,7 @@ use super::*;
 use crate::audit::Reason;
 
 /// Confirms a set; the codes, as they were shown.
-fn enrol(world: &mut World, code: Option<usize>) -> (DeviceId, Vec<String>) {
+pub(super) fn enrol(world: &mut World, code: Option<usize>) -> (DeviceId, Vec<String>) {
     let view = world.register(RECOVERY_CODES).unwrap();
     let shown = view.shown.recovery_codes.as_ref().unwrap();
     let codes: Vec<_> = shown
@@ -36,7 +36,7 @@ fn work_of_confirmation(world: &mut World, id: Uuid) -> Data {
 }
 
 /// Verifies at once, with what the service computes beforehand.
-fn verify(world: &mut World, device: DeviceId, code: &str) -> Result<(), Refusal> {
+pub(super) fn verify(world: &mut World, device: DeviceId, code: &str) -> Result<(), Refusal> {
     let factor = world.core.catalogue.factor(RECOVERY_CODES).unwrap();
     let kept = world.user.mfa.device(device.number()).unwrap();
     let evidence = factor
