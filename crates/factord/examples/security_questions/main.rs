@@ -2,13 +2,11 @@
 
 use factord::audit::Reason;
 use factord::crypto::keys::KeyedHash;
-use factord::factor::{Ceremony, Codes, Description, Factor, Issued, Shown, Verdict};
-use factord::mfa::Core;
+use factord::factor::{Ceremony, Codes, Description, Factor, Issued, Verdict};
 use factord::mfa::code::Code;
 use factord::mfa::data::{Data, Fault};
-use factord::mfa::ids::UserId;
 use factord::mfa::refusal::Refusal;
-use factord::mfa::user::{Device, Profile, Registration, Verification};
+use factord::mfa::user::{Device, Registration, Verification};
 use serde::{Deserialize, Serialize};
 
 /// The question is the device's `display_name`: "In which year did you first see the sea?"
@@ -35,10 +33,6 @@ impl Factor for SecurityQuestion {
     /// Nothing is issued: the person brings the answer.
     fn enrol(&self, _: &mut Ceremony<'_>) -> Result<Issued, Fault> {
         Ok(Issued::default())
-    }
-
-    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
-        Ok(Shown::default())
     }
 
     /// Whatever year is sent first is the answer from then on.

@@ -5,17 +5,15 @@ use rand::{CryptoRng, RngExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Ceremony, Description, Factor, Issued, Shown, Verdict};
+use super::{Ceremony, Description, Factor, Issued, Verdict};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
 use crate::crypto::keys::{KeyedHash, Keys};
 use crate::delivery::message::Message;
-use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
-use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
-use crate::mfa::user::{Device, Profile, Registration, Verification};
+use crate::mfa::user::{Device, Registration, Verification};
 
 /// Digits of a code that is sent (NIST SP 800-63B-4 §3.1.3.2: at least six).
 pub const DIGITS: usize = 6;
@@ -35,10 +33,6 @@ impl Factor for DeliveredCode {
 
     fn enrol(&self, ceremony: &mut Ceremony<'_>) -> Result<Issued, Fault> {
         Ok(self.issue(ceremony))
-    }
-
-    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
-        Ok(Shown::default())
     }
 
     fn confirm(

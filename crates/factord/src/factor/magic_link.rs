@@ -5,18 +5,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step, Verdict};
+use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Step};
 use crate::audit::Reason;
 use crate::crypto::keys::KeyedHash;
 use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::message::{Channel, Message};
 use crate::messages::Content;
 use crate::mfa::Core;
-use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
-use crate::mfa::user::{Device, Profile, Registration, Verification};
+use crate::mfa::user::Device;
 
 /// What pressing the button does to a verification. Enrolling always ends with the press.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -68,20 +67,6 @@ impl Factor for MagicLink {
         Ok(issue(ceremony))
     }
 
-    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
-        Ok(Shown::default())
-    }
-
-    /// No code confirms it.
-    fn confirm(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Registration,
-        _: Option<&Code>,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
-    }
-
     fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         let on_page = ceremony.policy().magic_link == MagicLinkMode::Bound;
         if on_page && ceremony.redirect_to.is_none() {
@@ -91,17 +76,6 @@ impl Factor for MagicLink {
             on_page,
             ..issue(ceremony)
         })
-    }
-
-    /// No code answers it but that of the page, which is not the factor's.
-    fn check(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Device,
-        _: Option<&Verification>,
-        _: &Code,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
     }
 
     /// The press of the button: `answer` is the link's token.

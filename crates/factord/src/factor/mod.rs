@@ -42,17 +42,19 @@ pub trait Factor: Send + Sync {
     /// [`Fault`] if something stored cannot be used.
     fn enrol(&self, ceremony: &mut Ceremony<'_>) -> Result<Issued, Fault>;
 
-    /// What the caller may see of a pending enrolment: the same at every reading.
+    /// What the caller may see of a pending enrolment: the same at every reading. By default nothing.
     ///
     /// # Errors
     /// [`Fault`] if something stored cannot be used.
     fn show(
         &self,
-        core: &Core,
-        user: UserId,
-        profile: &Profile,
-        pending: &Registration,
-    ) -> Result<Shown, Fault>;
+        _core: &Core,
+        _user: UserId,
+        _profile: &Profile,
+        _pending: &Registration,
+    ) -> Result<Shown, Fault> {
+        Ok(Shown::default())
+    }
 
     /// What must be computed before the enrolment can be confirmed, since it is too slow for a store's transaction.
     /// The result comes as [`Ceremony::evidence`].
@@ -67,16 +69,18 @@ pub trait Factor: Send + Sync {
     }
 
     /// Whether `code` confirms the enrolment; if so, the record that the device starts with. There is a code, but for a
-    /// factor that is [`Description::confirmed_without_code`].
+    /// factor that is [`Description::confirmed_without_code`]. By default no code does.
     ///
     /// # Errors
     /// [`Fault`] if something stored cannot be used.
     fn confirm(
         &self,
-        ceremony: &mut Ceremony<'_>,
-        pending: &Registration,
-        code: Option<&Code>,
-    ) -> Result<Verdict, Fault>;
+        _ceremony: &mut Ceremony<'_>,
+        _pending: &Registration,
+        _code: Option<&Code>,
+    ) -> Result<Verdict, Fault> {
+        Ok(Verdict::Wrong(Reason::Wrong))
+    }
 
     /// Challenges a device.
     ///
@@ -91,17 +95,20 @@ pub trait Factor: Send + Sync {
     }
 
     /// Whether `code` is right for the device, in answer to `pending` or, for a factor that needs no challenge, to
-    /// none; if so, the record that the device goes on with.
+    /// none; if so, the record that the device goes on with. By default no code is: that of a page, or a temporary token,
+    /// is the core's affair.
     ///
     /// # Errors
     /// [`Fault`] if something stored cannot be used.
     fn check(
         &self,
-        ceremony: &mut Ceremony<'_>,
-        device: &Device,
-        pending: Option<&Verification>,
-        code: &Code,
-    ) -> Result<Verdict, Fault>;
+        _ceremony: &mut Ceremony<'_>,
+        _device: &Device,
+        _pending: Option<&Verification>,
+        _code: &Code,
+    ) -> Result<Verdict, Fault> {
+        Ok(Verdict::Wrong(Reason::Wrong))
+    }
 
     /// What follows from an answer that is no code: digits typed on a phone, the press of a button on a page, the word of
     /// an app, a credential. `answer` has the factor's own form. Without a code's throttle, unless its codes are guessable.

@@ -14,9 +14,7 @@ use subtle::ConstantTimeEq;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use super::{
-    Ceremony, Codes, Description, Factor, Issued, Pending, Restored, Shown, Step, Verdict,
-};
+use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Restored, Shown, Step};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
@@ -24,7 +22,6 @@ use crate::crypto::sealing::{Place, Sealed};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::{Channel, Message};
 use crate::mfa::Core;
-use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
 use crate::mfa::refusal::Refusal;
@@ -99,16 +96,6 @@ impl Factor for Protect {
         Ok(shown(core, &record.open(core, user, pending.device)?))
     }
 
-    /// No code confirms it.
-    fn confirm(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Registration,
-        _: Option<&Code>,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
-    }
-
     fn challenge(&self, ceremony: &mut Ceremony<'_>, device: &Device) -> Result<Issued, Refusal> {
         let mut record: Record = device.data.read()?;
         let (core, now) = (ceremony.core, ceremony.now);
@@ -150,17 +137,6 @@ impl Factor for Protect {
             alarm,
             ..Issued::default()
         })
-    }
-
-    /// No code answers it but that of the page, which is not the factor's.
-    fn check(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Device,
-        _: Option<&Verification>,
-        _: &Code,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
     }
 
     /// The word of the app or of the page: an [`Answer`].

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::delivered_code::{DIGITS, draw};
-use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step, Verdict};
+use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
@@ -14,11 +14,10 @@ use crate::crypto::sealing::{Place, Sealed};
 use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::message::{Channel, Message};
 use crate::mfa::Core;
-use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
 use crate::mfa::refusal::Refusal;
-use crate::mfa::user::{Device, Ending, Profile, Registration, Verification};
+use crate::mfa::user::{Device, Ending, Profile, Registration};
 
 /// The factor.
 pub struct Voice;
@@ -84,30 +83,9 @@ impl Factor for Voice {
         Ok(shown(code.into()))
     }
 
-    /// No code from the caller confirms it: the caller knows the code.
-    fn confirm(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Registration,
-        _: Option<&Code>,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
-    }
-
     fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         let code = draw(ceremony.rng);
         Ok(issue(ceremony, code, None))
-    }
-
-    /// Whatever the caller sends is wrong, the code most of all: the caller was told it.
-    fn check(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Device,
-        _: Option<&Verification>,
-        _: &Code,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
     }
 
     /// What the gateway reports of the call: `answer` is a [`Report`].

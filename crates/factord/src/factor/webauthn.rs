@@ -12,12 +12,11 @@ use serde_json::Value;
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{AuthenticationState, Credential, RegistrationState};
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step, Verdict};
+use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step};
 use crate::audit::Reason;
 use crate::crypto::sealing::{Place, Sealed};
 use crate::crypto::tokens::{self, TokenHash};
 use crate::mfa::Core;
-use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
 use crate::mfa::refusal::Refusal;
@@ -101,16 +100,6 @@ impl Factor for WebAuthn {
         Ok(shown(core, enrolment.options, &token))
     }
 
-    /// It is confirmed by a credential, never by a code.
-    fn confirm(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Registration,
-        _: Option<&Code>,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
-    }
-
     fn challenge(&self, ceremony: &mut Ceremony<'_>, device: &Device) -> Result<Issued, Refusal> {
         let key = Key::of(device)?;
         let challenge = draw(ceremony);
@@ -132,17 +121,6 @@ impl Factor for WebAuthn {
             on_page: ceremony.redirect_to.is_some(),
             ..Issued::default()
         })
-    }
-
-    /// A key has no codes: what is sent as `otp` may be a page's or a temporary token, which the core knows.
-    fn check(
-        &self,
-        _: &mut Ceremony<'_>,
-        _: &Device,
-        _: Option<&Verification>,
-        _: &Code,
-    ) -> Result<Verdict, Fault> {
-        Ok(Verdict::Wrong(Reason::Wrong))
     }
 
     fn answer(
