@@ -9,8 +9,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::key::{self, KeyPage, Next};
-use super::link::{gone, time};
-use super::linked;
+use super::{gone, linked, time};
 use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
 use crate::factor::webauthn;

@@ -3,10 +3,8 @@
 
 use askama::Template;
 use axum::Json;
-use axum::response::{IntoResponse, Response};
-use http::header::CONTENT_TYPE;
-use http::{HeaderValue, StatusCode};
-use secrecy::ExposeSecret;
+use axum::response::Response;
+use http::StatusCode;
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -66,20 +64,10 @@ pub(super) async fn answer(
     };
     let go_to = match app.service.decide(user, command).await? {
         Outcome::Accepted(Accepted::Registration(accepted)) => accepted.redirect_to,
-        Outcome::OnPage { otp, redirect_to } => {
-            let redirect_to = redirect_to.ok_or(Error::Internal)?;
-            Some(with_otp(&redirect_to, id, otp.expose_secret())?)
-        }
+        Outcome::OnPage { otp, redirect_to } => Some(with_otp(redirect_to.as_deref(), id, &otp)?),
         Outcome::Accepted(Accepted::Verification(_)) | Outcome::Pending | Outcome::Ended => {
             return Err(Error::Internal);
         }
     };
     Ok(Json(Next { go_to }))
-}
-
-/// The script.
-pub(super) async fn script() -> Response {
-    let javascript = HeaderValue::from_static("text/javascript; charset=utf-8");
-    let text = include_str!("../../../templates/key.js");
-    ([(CONTENT_TYPE, javascript)], text).into_response()
 }

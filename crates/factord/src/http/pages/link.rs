@@ -7,18 +7,15 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Told, render, render_and_go, with_otp};
+use super::{Told, back, give, gone, linked, render, render_and_go, time};
 use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
 use crate::factor::magic_link;
 use crate::http::App;
 use crate::http::error::Error;
-use crate::http::wire;
-use crate::mfa::answer::{Accepted, GiveAnswer, Origin, Outcome};
+use crate::mfa::answer::{Accepted, Outcome};
 use crate::mfa::data::Data;
-use crate::mfa::ids::UserId;
-use crate::mfa::refusal::Refusal;
-use crate::service;
+use crate::mfa::user::User;
 
 /// The page behind a magic link
 ///
@@ -43,10 +40,11 @@ pub(in crate::http) async fn ask(
 ) -> Result<Response, Error> {
     let core = app.service.core();
     let service = &core.service_name;
-    let Some((user, id)) = followed(&app, &id, &token).await? else {
+    let Ok(id) = id.parse() else {
         return gone(service);
     };
-    let Some(asked) = asked(&app, user, id, &token).await? else {
+    let user = linked(&app, TokenHash::of_secret(&token)).await?;
+    let Some(asked) = user.and_then(|user| asked(&app, &user, id, &token)) else {
         return gone(service);
     };
     let page = Ask {
@@ -79,50 +77,27 @@ pub(in crate::http) async fn press(
 ) -> Result<Response, Error> {
     let core = app.service.core();
     let service = &core.service_name;
-    let Some((user, id)) = followed(&app, &id, &token).await? else {
+    let Ok(id) = id.parse() else {
         return gone(service);
     };
-    let command = GiveAnswer {
-        id,
-        from: Origin::Person,
-        answer: Data::of(&token.expose_secret()),
+    let token_hash = TokenHash::of_secret(&token);
+    let Some(user) = app.service.store().linked_user(token_hash).await? else {
+        return gone(service);
     };
-    match app.service.decide(user, command).await {
-        Ok(Outcome::Accepted(accepted)) => {
+    let answer = Data::of(&token.expose_secret());
+    match give(&app, user, id, answer).await? {
+        Some(Outcome::Accepted(accepted)) => {
             let redirect_to = match accepted {
                 Accepted::Registration(it) => it.redirect_to,
                 Accepted::Verification(it) => it.redirect_to,
             };
             confirmed(service, redirect_to.as_deref())
         }
-        Ok(Outcome::OnPage { otp, redirect_to }) => {
-            let redirect_to = redirect_to.ok_or(Error::Internal)?;
-            back(service, &with_otp(&redirect_to, id, otp.expose_secret())?)
+        Some(Outcome::OnPage { otp, redirect_to }) => {
+            back(service, redirect_to.as_deref(), id, &otp)
         }
-        Ok(Outcome::Pending | Outcome::Ended)
-        | Err(
-            service::Error::NoSuchUser
-            | service::Error::Refused(
-                Refusal::NotFound
-                | Refusal::Unauthorized(_)
-                | Refusal::NotActive
-                | Refusal::Disabled
-                | Refusal::FactorDisabled,
-            ),
-        ) => gone(service),
-        Err(error) => Err(error.into()),
+        Some(Outcome::Pending | Outcome::Ended) | None => gone(service),
     }
-}
-
-/// Whose link it is, and what it is about.
-async fn followed(
-    app: &App,
-    id: &str,
-    token: &SecretString,
-) -> Result<Option<(UserId, Uuid)>, Error> {
-    let Ok(id) = id.parse() else { return Ok(None) };
-    let linked = app.service.store().linked_user(TokenHash::of_secret(token));
-    Ok(linked.await?.map(|user| (user, id)))
 }
 
 /// What the person is asked to confirm.
@@ -132,19 +107,8 @@ struct Asked {
     at: Timestamp,
 }
 
-async fn asked(
-    app: &App,
-    user: UserId,
-    id: Uuid,
-    token: &SecretString,
-) -> Result<Option<Asked>, Error> {
-    let now = app.service.store().now();
-    let user = match app.service.user(user).await {
-        Ok(user) => user,
-        Err(service::Error::NoSuchUser) => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    let core = app.service.core();
+fn asked(app: &App, user: &User, id: Uuid, token: &SecretString) -> Option<Asked> {
+    let (core, now) = (app.service.core(), app.service.store().now());
     let is_open =
         |data, expires_at| now < expires_at && magic_link::is_open(&core, user.id, id, data, token);
     let mut verifications = user.mfa.verifications.iter();
@@ -156,13 +120,13 @@ async fn asked(
     });
     let mut registrations = user.mfa.registrations.iter();
     let registration = registrations.find(|it| it.id == id && is_open(&it.data, it.expires_at));
-    Ok(verification.or_else(|| {
+    verification.or_else(|| {
         registration.map(|it| Asked {
             purpose: "that this address is yours, to sign in with",
             name: Some(it.display_name.clone()),
             at: it.created_at,
         })
-    }))
+    })
 }
 
 #[derive(Template)]
@@ -172,11 +136,6 @@ struct Ask<'a> {
     purpose: &'static str,
     name: Option<&'a str>,
     asked_at: String,
-}
-
-/// A moment, for people.
-pub(super) fn time(moment: Timestamp) -> String {
-    wire::time(moment).map_or_else(String::new, |time| time.to_string())
 }
 
 fn confirmed(service: &str, next: Option<&str>) -> Result<Response, Error> {
@@ -190,27 +149,6 @@ fn confirmed(service: &str, next: Option<&str>) -> Result<Response, Error> {
         Some(next) => render_and_go(&page, SECONDS_TO_READ, next),
         None => render(StatusCode::OK, &page),
     }
-}
-
-fn back(service: &str, next: &str) -> Result<Response, Error> {
-    let page = Told {
-        service,
-        title: "Thank you",
-        text: "You are being taken back to where you were signing in.",
-        next: Some(next),
-    };
-    render_and_go(&page, 0, next)
-}
-
-/// Also for a link that never was: whoever guesses learns nothing.
-pub(super) fn gone(service: &str) -> Result<Response, Error> {
-    let page = Told {
-        service,
-        title: "This link does not work any more",
-        text: "It was used, or its time is up. Go back to where you were signing in, and ask for a new one.",
-        next: None,
-    };
-    render(StatusCode::GONE, &page)
 }
 
 /// Seconds until the browser goes on (contract, Factors).

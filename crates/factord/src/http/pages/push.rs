@@ -2,25 +2,22 @@
 //! alone, and that browser gets the one-time code when the app has approved.
 
 use askama::Template;
-use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use axum::response::Response;
+use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use uuid::Uuid;
 
-use super::link::{gone, time};
-use super::{Told, render, render_and_go, with_otp};
+use super::{Told, back, give, gone, render, time};
 use crate::clock;
 use crate::crypto::tokens;
 use crate::factor::protect::{self, Answer, PageState};
 use crate::http::App;
 use crate::http::error::Error;
-use crate::mfa::answer::{GiveAnswer, Origin, Outcome};
+use crate::mfa::answer::Outcome;
 use crate::mfa::data::Data;
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::Verification;
-use crate::service;
 
 /// What is asked, and the button that shows the number. A browser that shows it already has the button too.
 pub(super) fn ask(
@@ -67,13 +64,6 @@ pub(super) async fn press(
     }
 }
 
-/// GET /pages/push.js.
-pub(super) async fn script() -> Response {
-    let javascript = HeaderValue::from_static("text/javascript; charset=utf-8");
-    let text = include_str!("../../../templates/push.js");
-    ([(CONTENT_TYPE, javascript)], text).into_response()
-}
-
 fn state(
     app: &App,
     user: UserId,
@@ -90,7 +80,7 @@ async fn open(app: &App, user: UserId, pending: &Verification) -> Result<Respons
     let secret = tokens::generate(&mut clock::system_rng());
     let secret = secret.expose_secret();
     let opening = Answer::Open(secret.to_owned());
-    let Some(_) = give(app, user, pending.id, &opening).await? else {
+    let Some(_) = give(app, user, pending.id, Data::of(&opening)).await? else {
         return gone(&core.service_name);
     };
     let pending = app.service.verification(user, pending.id).await?;
@@ -119,39 +109,11 @@ async fn take(
 ) -> Result<Response, Error> {
     let service = &app.service.core().service_name;
     let taking = Answer::Take(secret.to_owned());
-    let taken = give(app, user, pending.id, &taking).await?;
-    let Some(Outcome::OnPage { otp, redirect_to }) = taken else {
-        return gone(service);
-    };
-    let redirect_to = redirect_to.ok_or(Error::Internal)?;
-    let next = with_otp(&redirect_to, pending.id, otp.expose_secret())?;
-    let told = Told {
-        service,
-        title: "Thank you",
-        text: "You are being taken back to where you were signing in.",
-        next: Some(&next),
-    };
-    render_and_go(&told, 0, &next)
-}
-
-/// `None` if what was pending has ended meanwhile.
-async fn give(
-    app: &App,
-    user: UserId,
-    id: Uuid,
-    answer: &Answer,
-) -> Result<Option<Outcome>, Error> {
-    let command = GiveAnswer {
-        id,
-        from: Origin::Person,
-        answer: Data::of(answer),
-    };
-    match app.service.decide(user, command).await {
-        Ok(outcome) => Ok(Some(outcome)),
-        Err(service::Error::Refused(
-            Refusal::NotFound | Refusal::Unauthorized(_) | Refusal::NotActive | Refusal::Disabled,
-        )) => Ok(None),
-        Err(error) => Err(error.into()),
+    match give(app, user, pending.id, Data::of(&taking)).await? {
+        Some(Outcome::OnPage { otp, redirect_to }) => {
+            back(service, redirect_to.as_deref(), pending.id, &otp)
+        }
+        _ => gone(service),
     }
 }
 

@@ -10,8 +10,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::key::{self, KeyPage, Next};
-use super::link::{gone, time};
-use super::{linked, push};
+use super::{gone, linked, push, time};
 use crate::factor::protect;
 use crate::factor::webauthn;
 use crate::http::App;
