@@ -2,6 +2,7 @@
 //! with a signature over exactly what it showed; with number matching the person types what the login shows.
 
 pub mod key;
+mod patience;
 pub mod signed;
 pub mod subscription;
 
@@ -27,6 +28,7 @@ use crate::mfa::ids::{DeviceNumber, UserId};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Ending, Profile, Registration, User, Verification};
 use key::AppKey;
+use patience::Patience;
 use signed::Challenged;
 use subscription::Subscription;
 
@@ -266,40 +268,6 @@ impl Record {
             about: None,
             expires_at: ceremony.expires_at,
         }))
-    }
-}
-
-/// What the person has had to put up with since their last approval.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-struct Patience {
-    #[serde(default)]
-    denied: u32,
-    #[serde(default)]
-    unanswered: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    paused_until: Option<Timestamp>,
-}
-
-impl Patience {
-    fn pause_left(self, now: Timestamp) -> Option<u64> {
-        let left = self.paused_until?.since(now);
-        (left > 0).then_some(left.unsigned_abs())
-    }
-
-    fn asked(&mut self, now: Timestamp) -> Option<Reason> {
-        self.unanswered = self.unanswered.saturating_add(1);
-        (self.unanswered >= MOST_UNANSWERED).then(|| self.pause(now))
-    }
-
-    fn denied(&mut self, now: Timestamp) -> Option<Reason> {
-        self.unanswered = self.unanswered.saturating_sub(1);
-        self.denied = self.denied.saturating_add(1);
-        (self.denied >= MOST_DENIED).then(|| self.pause(now))
-    }
-
-    fn pause(&mut self, now: Timestamp) -> Reason {
-        self.paused_until = Some(now.plus(PAUSE));
-        Reason::Fatigue
     }
 }
 
@@ -590,9 +558,3 @@ const SUBSCRIPTION: &str = "push subscription";
 const LONGEST_ACTIVATION: i64 = 600;
 /// Letters in a group of the activation code.
 const GROUP: usize = 4;
-/// Denials in a row after which push is paused.
-const MOST_DENIED: u32 = 3;
-/// Challenges without an answer since the last approval after which push is paused.
-const MOST_UNANSWERED: u32 = 10;
-/// Seconds of the pause.
-const PAUSE: i64 = 900;
