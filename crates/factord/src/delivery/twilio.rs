@@ -1,8 +1,5 @@
 //! Text messages and calls by Twilio's API, or another gateway that has its shape.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Response, StatusCode};
@@ -14,7 +11,7 @@ use url::{Url, form_urlencoded};
 
 use super::http;
 use super::message::Channel;
-use super::provider::{Failure, Meaning, Provider};
+use super::provider::{Failure, HandOver, Meaning, Provider};
 use super::settings::SetupError;
 use crate::clock::Timestamp;
 use crate::store::StoredMessage;
@@ -173,11 +170,7 @@ impl Provider for Twilio {
         "twilio"
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, now: Timestamp) -> HandOver<'a> {
         Box::pin(async move {
             match message.message.channel {
                 Channel::Voice => self.ring(message).await,

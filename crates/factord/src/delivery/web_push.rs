@@ -2,9 +2,7 @@
 //! servers of the public internet are called, and none can make the others wait.
 
 use std::error::Error;
-use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +11,7 @@ use reqwest::{Client, StatusCode};
 use rustls::pki_types::CertificateDer;
 
 use super::http;
-use super::provider::{Failure, Meaning, Provider};
+use super::provider::{Failure, HandOver, Meaning, Provider};
 use super::settings::SetupError;
 use crate::clock::{self, Timestamp};
 use crate::crypto::web_push::{WebPushKey, encrypt};
@@ -108,11 +106,7 @@ impl Provider for WebPush {
         "web_push"
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, now: Timestamp) -> HandOver<'a> {
         Box::pin(self.post(message, now))
     }
 }

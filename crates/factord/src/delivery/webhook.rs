@@ -1,8 +1,5 @@
 //! Messages to a URL of the operator's, signed, for whatever is not built in.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use reqwest::{Client, StatusCode};
 use rustls::pki_types::CertificateDer;
 use secrecy::SecretString;
@@ -11,7 +8,7 @@ use url::Url;
 
 use super::callback::sign;
 use super::http;
-use super::provider::{Failure, Meaning, Provider, delivery_id};
+use super::provider::{Failure, HandOver, Meaning, Provider, delivery_id};
 use super::settings::SetupError;
 use crate::clock::Timestamp;
 use crate::store::StoredMessage;
@@ -72,11 +69,7 @@ impl Provider for Webhook {
         "webhook"
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, now: Timestamp) -> HandOver<'a> {
         Box::pin(self.post(message, now))
     }
 }
