@@ -46,7 +46,7 @@ pub enum Mode {
 
 /// What a node decides by.
 #[derive(Debug)]
-pub struct Policy {
+pub struct Setup {
     /// The numbers of the rules.
     pub rules: Rules,
     /// What messages and authenticator apps call the service.
@@ -71,7 +71,7 @@ pub struct Policy {
     pub rate_limit: Option<u32>,
 }
 
-impl Policy {
+impl Setup {
     /// The defaults, for a service that people reach at `public_url`.
     pub fn at(public_url: Url) -> Self {
         Self {
@@ -182,25 +182,25 @@ impl Node {
         location: &Location,
         key: &MasterKey,
         mode: Mode,
-        policy: Policy,
+        setup: Setup,
     ) -> Result<Self, NodeError> {
         let cores = Cores::from(Core {
-            rules: policy.rules,
+            rules: setup.rules,
             keys: Keys::derive(key),
             catalogue: Catalogue::standard()
-                .sending_by(&policy.channels)
-                .with_webauthn(policy.webauthn.is_some()),
-            service_name: policy.service_name,
-            redirects: policy.redirects,
-            policies: policy.policies,
-            texts: policy.texts,
+                .sending_by(&setup.channels)
+                .with_webauthn(setup.webauthn.is_some()),
+            service_name: setup.service_name,
+            redirects: setup.redirects,
+            policies: setup.policies,
+            texts: setup.texts,
             notices: Notices {
-                switches: policy.notices,
-                channels: policy.channels,
+                switches: setup.notices,
+                channels: setup.channels,
             },
-            public_url: policy.public_url,
-            webauthn: policy.webauthn,
-            push: policy.push,
+            public_url: setup.public_url,
+            webauthn: setup.webauthn,
+            push: setup.push,
         });
         let (store, clock, lock) = match location {
             Location::Directory(directory) => embedded(directory, mode, &cores)?,
@@ -226,7 +226,7 @@ impl Node {
         }
         let access = Arc::new(Access::new(
             Arc::clone(&store),
-            RateLimiter::new(policy.rate_limit),
+            RateLimiter::new(setup.rate_limit),
         ));
         Ok(Self {
             service: Service::new(cores.clone(), Arc::clone(&store)),

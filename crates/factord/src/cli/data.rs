@@ -13,7 +13,7 @@ use crate::mfa::ids::UserId;
 use crate::mfa::user::User;
 use url::Url;
 
-use crate::node::{self, Mode, Node, Policy};
+use crate::node::{self, Mode, Node, Setup};
 use crate::store::{Location, UserFilter};
 
 /// Where the data is.
@@ -98,7 +98,7 @@ async fn open(location: &Location, config: Administration) -> anyhow::Result<Nod
     } = config;
     let is_devs =
         matches!(location, Location::Directory(directory) if directory.join(DEV_KEY_FILE).exists());
-    let policy = Policy {
+    let setup = Setup {
         service_name,
         texts,
         notices: notices.switches,
@@ -108,9 +108,9 @@ async fn open(location: &Location, config: Administration) -> anyhow::Result<Nod
             notices.channels
         },
         // An administrative command sends nobody a link.
-        ..Policy::at(Url::parse("http://localhost")?)
+        ..Setup::at(Url::parse("http://localhost")?)
     };
-    let node = Node::open(location, &storage.sealing_key, Mode::Administration, policy).await;
+    let node = Node::open(location, &storage.sealing_key, Mode::Administration, setup).await;
     node.context("the data cannot be opened")
 }
 

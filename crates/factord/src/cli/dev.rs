@@ -32,7 +32,7 @@ use crate::messages::Texts;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
-use crate::node::{Mode, Node, Policy, check_mode};
+use crate::node::{Mode, Node, Setup, check_mode};
 use crate::store::postgres::CONNECTIONS;
 use crate::store::{Location, UserFilter};
 use crate::telemetry::Telemetry;
@@ -123,11 +123,11 @@ impl Dev {
         };
         let server = Server::bind(NetSettings::new(self.listen)).await?;
         let address = server.address();
-        let policy = Policy {
+        let setup = Setup {
             texts: self.texts()?,
-            ..policy(public_url(address)?)
+            ..setup(public_url(address)?)
         };
-        let node = Node::open(&location, &key, Mode::Dev, policy).await?;
+        let node = Node::open(&location, &key, Mode::Dev, setup).await?;
         let secret = self.credentials(&node).await?;
         let user = self.seed(&node).await?;
 
@@ -274,12 +274,12 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
 /// The ways by which messages get into the outbox.
 pub const CHANNELS: [Channel; 4] = [Channel::Sms, Channel::Email, Channel::Voice, Channel::Push];
 
-fn policy(public_url: Url) -> Policy {
-    Policy {
+fn setup(public_url: Url) -> Setup {
+    Setup {
         redirects: RedirectPolicy::Loopback,
         push: Some(Endpoints::Any),
         channels: CHANNELS.to_vec(),
-        ..Policy::at(public_url)
+        ..Setup::at(public_url)
     }
 }
 

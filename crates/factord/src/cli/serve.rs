@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::factor::protect::subscription::Endpoints;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
-use crate::node::{Mode, Node, Policy};
+use crate::node::{Mode, Node, Setup};
 use crate::telemetry::Telemetry;
 
 /// Run the service for production.
@@ -59,7 +59,7 @@ impl Serve {
             .iter()
             .for_each(|warning| warn!("{warning}"));
 
-        let policy = Policy {
+        let setup = Setup {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
             public_url: config.public_url.clone(),
@@ -76,7 +76,7 @@ impl Serve {
             &config.storage.location,
             &config.storage.sealing_key,
             Mode::Serve,
-            policy,
+            setup,
         )
         .await?;
         let sender = if config.delivery.channels().is_empty() {
