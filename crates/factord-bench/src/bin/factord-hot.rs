@@ -19,11 +19,9 @@ use factord::crypto::otp::{self, Algorithm};
 use factord::crypto::sealing::Place;
 use factord::crypto::tokens::TokenHash;
 use factord::delivery::callback::CallbackKeys;
-use factord::factor::catalogue::Catalogue;
 use factord::http::{AppState, router};
 use factord::mfa::Core;
 use factord::mfa::redirect::RedirectPolicy;
-use factord::mfa::rules::Rules;
 use factord::net::Observe;
 use factord::service::Service;
 use factord::service::access::Access;
@@ -356,17 +354,9 @@ impl Person {
 
 fn core() -> Core {
     Core {
-        rules: Rules::default(),
-        keys: keys(),
-        catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
-        policies: factord::mfa::policy::Policies::default(),
-        texts: factord::messages::Texts::default(),
-        notices: factord::mfa::notices::Notices::default(),
-        webauthn: None,
-        push: None,
-        public_url: "http://localhost".parse().expect("an address"),
+        ..Core::new(keys(), "http://localhost".parse().expect("an address"))
     }
 }
 

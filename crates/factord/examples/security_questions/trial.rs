@@ -8,19 +8,15 @@ use anyhow::ensure;
 use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::factor::catalogue::Catalogue;
-use factord::messages::Texts;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::VerifyCode;
 use factord::mfa::confirmation::ConfirmRegistration;
 use factord::mfa::ids::{DeviceId, UserId};
-use factord::mfa::notices::Notices;
-use factord::mfa::policy::Policies;
 use factord::mfa::profile::UpdateProfile;
 use factord::mfa::redirect::RedirectPolicy;
 use factord::mfa::refusal::Refusal;
 use factord::mfa::registration::CreateRegistration;
-use factord::mfa::rules::Rules;
 use factord::mfa::verification::Options;
 use factord::service::{Error, Service};
 use factord::store::Store;
@@ -39,17 +35,13 @@ pub fn run() -> anyhow::Result<()> {
 
 async fn trial() -> anyhow::Result<()> {
     let core = Arc::new(Core {
-        rules: Rules::default(),
-        keys: Keys::derive(&MasterKey::generate(&mut system_rng())),
         catalogue: Catalogue::standard().with(ID, &SecurityQuestion),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
-        policies: Policies::default(),
-        texts: Texts::default(),
-        notices: Notices::default(),
-        webauthn: None,
-        push: None,
-        public_url: url::Url::parse("http://localhost:8080")?,
+        ..Core::new(
+            Keys::derive(&MasterKey::generate(&mut system_rng())),
+            url::Url::parse("http://localhost:8080")?,
+        )
     });
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&core), clock));

@@ -73,6 +73,24 @@ pub struct Core {
 }
 
 impl Core {
+    /// The standard catalogue, and the defaults of all else: no browser is sent anywhere, there is no relying party, and there are
+    /// no notices.
+    pub fn new(keys: Keys, public_url: Url) -> Self {
+        Self {
+            rules: Rules::default(),
+            keys,
+            catalogue: Catalogue::standard(),
+            service_name: "factord".to_owned(),
+            redirects: RedirectPolicy::Origins(Vec::new()),
+            policies: Policies::default(),
+            texts: Texts::default(),
+            notices: Notices::default(),
+            webauthn: None,
+            push: None,
+            public_url,
+        }
+    }
+
     /// What holds for a user.
     pub fn policy(&self, profile: &Profile) -> &Policy {
         self.policies.of(profile)

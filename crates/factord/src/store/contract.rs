@@ -17,16 +17,11 @@ use crate::auth::scope::Scope;
 use crate::clock::{Clock, ManualClock};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::message::Channel;
-use crate::factor::catalogue::Catalogue;
-use crate::messages::Texts;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::DeviceNumber;
-use crate::mfa::notices::Notices;
-use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
-use crate::mfa::rules::Rules;
 use crate::mfa::user::{Mfa, Status, Verification};
 
 /// Every promise, as a test of every store.
@@ -909,17 +904,12 @@ impl World {
 
 pub(super) fn core(seed: u64) -> Arc<Core> {
     Arc::new(Core {
-        rules: Rules::default(),
-        keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
-        catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
-        public_url: "http://localhost:8080".parse().unwrap(),
         redirects: RedirectPolicy::Loopback,
-        policies: Policies::default(),
-        texts: Texts::default(),
-        notices: Notices::default(),
-        webauthn: None,
-        push: None,
+        ..Core::new(
+            Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
+            "http://localhost:8080".parse().unwrap(),
+        )
     })
 }
 

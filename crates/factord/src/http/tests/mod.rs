@@ -30,14 +30,10 @@ use crate::crypto::tokens::TokenHash;
 use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
-use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
-use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::notices::Notices;
-use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
-use crate::mfa::rules::Rules;
 use crate::net::Observe;
 use crate::service::Service;
 use crate::service::access::Access;
@@ -91,21 +87,16 @@ impl Server {
         change: impl FnOnce(&mut AppState),
     ) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
+        let public_url: url::Url = "http://localhost:8080".parse().unwrap();
+        let keys = Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1)));
         let mut core = Core {
-            rules: Rules::default(),
-            keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
-            catalogue: Catalogue::standard(),
-            service_name: "factord".to_owned(),
-            public_url: "http://localhost:8080".parse().unwrap(),
             redirects: RedirectPolicy::Loopback,
-            policies: Policies::default(),
-            texts: Texts::default(),
             notices: Notices {
                 channels: vec![Channel::Sms, Channel::Email],
                 ..Notices::default()
             },
-            webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
-            push: None,
+            webauthn: RelyingParty::at(&public_url),
+            ..Core::new(keys, public_url)
         };
         change_core(&mut core);
         let core = Arc::new(core);

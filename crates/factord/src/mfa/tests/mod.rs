@@ -28,11 +28,9 @@ use super::confirmation::ConfirmRegistration;
 use super::decision::{self, Decide, Draft, Effects, Reads};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
-use super::policy::Policies;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
-use super::rules::Rules;
 use super::user::{Finished, Mfa, Profile, STATE_APPROVED, STATUS_ACTIVE, User};
 use super::verification::{CreateVerification, Options, VerificationView};
 use crate::audit::Event;
@@ -40,9 +38,7 @@ use crate::clock::Timestamp;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::{Channel, Message};
-use crate::factor::catalogue::Catalogue;
 use crate::factor::webauthn::relying_party::RelyingParty;
-use crate::messages::Texts;
 use crate::mfa::notices::Notices;
 
 const AUTHENTICATOR: i64 = 58_957;
@@ -222,21 +218,17 @@ impl World {
 
 /// A core with the standard rules, and any keys.
 pub fn core() -> Core {
+    let public_url: url::Url = "http://localhost:8080".parse().unwrap();
+    let keys = Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1)));
     Core {
-        rules: Rules::default(),
-        keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
-        catalogue: Catalogue::standard(),
         service_name: "Example & Co".to_owned(),
-        public_url: "http://localhost:8080".parse().unwrap(),
-        policies: Policies::default(),
         redirects: RedirectPolicy::Loopback,
-        texts: Texts::default(),
         notices: Notices {
             channels: vec![Channel::Sms, Channel::Email],
             ..Notices::default()
         },
-        webauthn: RelyingParty::at(&"http://localhost:8080".parse().unwrap()),
-        push: None,
+        webauthn: RelyingParty::at(&public_url),
+        ..Core::new(keys, public_url)
     }
 }
 
