@@ -133,7 +133,7 @@ class DevServer(Process):
                  client_secret=None, wrapper=()):
         database = database or scratch_database()
         extra = [*extra, *(["--database", database] if database else [])]
-        self.data = pathlib.Path(data)
+        self.data, self.database = pathlib.Path(data), database
         self.client_secret = client_secret or secrets.token_hex(32)
         self.credentials = {scope: (f"e2e-{i}", secrets.token_hex(32)) for i, scope in enumerate(credentials)}
         port = port or free_port()
