@@ -1,6 +1,7 @@
 """The server under test: one process of the built binary, on a loopback port of its own."""
 
 import atexit
+import contextlib
 import datetime
 import os
 import pathlib
@@ -44,12 +45,18 @@ _running = set()
 @atexit.register
 def _leave_nothing_behind():
     for process in list(_running):
-        process.kill()
+        send(process, signal.SIGKILL)
         process.wait()
 
 
+def send(process, number):
+    """A signal to a started process, and to what it started: a wrapper does not pass on that it is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+
+
 class Process:
-    """A started `factord`, its output in files, ended by its own pid."""
+    """A started `factord`, its output in files, ended by the pid of its own group."""
 
     def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None, wrapper=()):
         self.arguments = [*wrapper, binary(), *arguments]
@@ -65,7 +72,7 @@ class Process:
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
             self.process = subprocess.Popen(
                 self.arguments, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env,
-                cwd=self.stdout_path.parent,
+                cwd=self.stdout_path.parent, start_new_session=True,
             )
         _running.add(self.process)
         return self
@@ -92,14 +99,14 @@ class Process:
 
     def kill(self):
         """`kill -9`: no chance to tidy up."""
-        self.process.send_signal(signal.SIGKILL)
+        send(self.process, signal.SIGKILL)
         self.process.wait(timeout=PATIENCE)
         _running.discard(self.process)
 
     def stop(self, patience=35):
         """SIGTERM and the exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            send(self.process, signal.SIGTERM)
         try:
             code = self.process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
