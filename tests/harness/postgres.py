@@ -111,6 +111,7 @@ class Postgres:
     def kill(self):
         """`kill -9` of the server and all its processes: as if the machine had lost its power."""
         pid = self.pid
+        os.kill(pid, signal.SIGSTOP)  # what it began meanwhile would be missed, and hold its memory
         children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
         for each in [pid, *map(int, children)]:
             try:
