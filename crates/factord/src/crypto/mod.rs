@@ -4,3 +4,4 @@ pub mod keys;
 pub mod otp;
 pub mod sealing;
 pub mod tokens;
+pub mod yubico_otp;

@@ -14,4 +14,4 @@ pub mod smtp;
 pub mod twilio;
 pub mod webhook;
 
-pub(crate) use http::is_loopback;
+pub(crate) use http::{client, is_loopback, short_body};

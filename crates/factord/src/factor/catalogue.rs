@@ -6,6 +6,7 @@ use super::authenticator::Authenticator;
 use super::email::EMAIL;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
+use super::yubikey::{OWN, YubiKey};
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
@@ -30,14 +31,14 @@ impl Catalogue {
         let disabled = |id| Entry { id, factor: None };
         Self {
             entries: vec![
-                offered(58_957, &Authenticator),
+                offered(AUTHENTICATOR, &Authenticator),
                 disabled(58_958), // OneLogin Protect
                 offered(58_959, &SMS),
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),
                 disabled(58_962), // Email MagicLink
                 disabled(58_963), // WebAuthn
-                disabled(58_964), // YubiKey
+                offered(YUBIKEY, &OWN),
                 offered(58_965, &RecoveryCodes),
             ],
         }
@@ -53,6 +54,14 @@ impl Catalogue {
                     .is_none_or(|channel| channels.contains(&channel))
             };
             entry.factor = entry.factor.filter(sends);
+        }
+        self
+    }
+
+    /// The same, with YubiKeys that are checked in another way, or not at all.
+    pub fn with_yubikeys(mut self, factor: Option<&'static YubiKey>) -> Self {
+        for entry in self.entries.iter_mut().filter(|entry| entry.id == YUBIKEY) {
+            entry.factor = factor.map(|factor| factor as &dyn Factor);
         }
         self
     }
@@ -74,6 +83,10 @@ impl Catalogue {
             .filter_map(|entry| Some((entry.id, entry.factor?.description())))
     }
 }
+
+/// The id of Authenticator.
+pub const AUTHENTICATOR: i64 = 58_957;
+const YUBIKEY: i64 = 58_964;
 
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

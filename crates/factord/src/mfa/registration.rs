@@ -50,7 +50,7 @@ impl Decide for CreateRegistration {
         let factor = core.catalogue.factor(self.factor_id);
         Reads {
             destination: factor.and_then(|factor| destination(factor.description(), user)),
-            finished: None,
+            ..Reads::default()
         }
     }
 
@@ -175,6 +175,7 @@ impl Registration {
             factor_id: self.factor_id,
             display_name: self.display_name.clone(),
             created_at: now,
+            imported: false,
             destination: self.destination.clone(),
             throttle: super::throttle::Throttle::default(),
             last_code: None,
@@ -224,7 +225,7 @@ pub fn enrollable(core: &Core, user: &User) -> impl Iterator<Item = (i64, &'stat
 fn may_enrol(user: &User, factor_id: i64, description: &Description) -> bool {
     let devices = user.mfa.devices.iter();
     let enrolled = devices
-        .filter(|device| device.factor_id == factor_id)
+        .filter(|device| device.factor_id == factor_id && !device.imported)
         .count();
     enrolled < description.devices || description.replaces_older
 }

@@ -4,14 +4,15 @@ pub mod access;
 mod answers;
 pub mod cleaner;
 pub mod rate_limit;
+mod workshop;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use answers::Workshop;
+use workshop::Workshop;
 
-use crate::factor::Description;
+use crate::factor::{Description, NoAnswer};
 use crate::mfa::decision::Decide;
 use crate::mfa::ids::{DeviceId, UserId};
 use crate::mfa::refusal::Refusal;
@@ -37,9 +38,12 @@ pub enum Error {
     /// The rules say no.
     #[error("refused")]
     Refused(Refusal),
-    /// The user has caused so many slow computations that the next waits for this many seconds.
+    /// The user has tried so many long codes that the next waits for this many seconds.
     #[error("too many tries")]
     TooManyTries(u64),
+    /// Another service that is needed did not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The database could not.
     #[error(transparent)]
     Store(#[from] StoreError),

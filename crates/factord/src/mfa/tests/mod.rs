@@ -20,7 +20,9 @@ use super::Core;
 use super::code::Code;
 use super::completion::{CompleteVerification, VerifyCode};
 use super::confirmation::ConfirmRegistration;
+use super::data::Data;
 use super::decision::{self, Decide, Draft, Effects, Reads};
+use super::hardware::{Known, Owner};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
 use super::redirect::RedirectPolicy;
@@ -34,6 +36,7 @@ use crate::clock::Timestamp;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::Message;
+use crate::factor::Work;
 use crate::factor::catalogue::Catalogue;
 
 const AUTHENTICATOR: i64 = 58_957;
@@ -48,6 +51,7 @@ struct World {
     rng: StdRng,
     user: User,
     histories: HashMap<String, History>,
+    hardware: Known,
     finished: HashMap<Uuid, Finished>,
     events: Vec<Event>,
     repeats: usize,
@@ -84,6 +88,7 @@ impl World {
                 mfa: Mfa::default(),
             },
             histories: HashMap::new(),
+            hardware: Known::new(),
             finished: HashMap::new(),
             events: Vec::new(),
             repeats: 0,
@@ -96,12 +101,18 @@ impl World {
         let Reads {
             destination,
             finished,
+            hardware,
         } = command.reads(&self.core, &self.user);
         let history = self
             .histories
             .entry(destination.unwrap_or_default())
             .or_default();
         let finished = finished.and_then(|id| self.finished.get(&id)).cloned();
+        let found = hardware.into_iter().filter_map(|id| {
+            let found = self.hardware.get(&id)?.clone();
+            Some((id, found))
+        });
+        let mut hardware: Known = found.collect();
         let mut effects = Effects::default();
         let answer = decision::run(
             command,
@@ -111,11 +122,17 @@ impl World {
                 rng: &mut self.rng,
                 user: &mut self.user,
                 history,
+                hardware: &mut hardware,
                 finished: finished.as_ref(),
                 effects: &mut effects,
             },
         );
         assert!(!effects.events.is_empty() || !effects.repeats.is_empty());
+        self.hardware.append(&mut hardware);
+        for known in self.hardware.values_mut() {
+            let released = |owner: &mut Owner| effects.released.contains(&owner.device);
+            known.owner.take_if(released);
+        }
         self.repeats += effects.repeats.len();
         self.events.append(&mut effects.events);
         self.messages.append(&mut effects.messages);
@@ -251,4 +268,12 @@ fn never(world: &World, secret: &[u8]) -> String {
         .map(|number| format!("{number:06}"))
         .find(|code| !near.contains(code))
         .unwrap()
+}
+
+/// What a computation gives, done at once.
+fn computed(work: Work) -> Data {
+    match work {
+        Work::Computed(work) => work(),
+        Work::Asked(_) => panic!("nobody else is asked"),
+    }
 }
