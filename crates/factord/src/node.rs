@@ -14,6 +14,7 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::yubikey::{Checking, UnusableSettings};
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -46,6 +47,8 @@ pub struct Policy {
     pub redirects: RedirectPolicy,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
+    /// How YubiKeys are checked.
+    pub yubikeys: Checking,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
@@ -57,6 +60,7 @@ impl Default for Policy {
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
             channels: Vec::new(),
+            yubikeys: Checking::default(),
             rate_limit: None,
         }
     }
@@ -82,6 +86,9 @@ pub enum NodeError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The servers that check YubiKeys cannot be set up.
+    #[error(transparent)]
+    Yubikeys(#[from] UnusableSettings),
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -132,7 +139,9 @@ impl Node {
         let core = Arc::new(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
-            catalogue: Catalogue::standard().sending_by(&policy.channels),
+            catalogue: Catalogue::standard()
+                .sending_by(&policy.channels)
+                .with_yubikeys(policy.yubikeys.factor()?),
             service_name: policy.service_name,
             redirects: policy.redirects,
         });

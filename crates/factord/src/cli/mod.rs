@@ -4,12 +4,15 @@ mod audit;
 mod credential;
 mod data;
 mod dev;
+mod import;
 mod key;
 mod output;
 mod serve;
 mod shutdown;
+mod token;
 mod user;
 mod web;
+mod yubikey;
 
 use std::process::ExitCode;
 
@@ -38,6 +41,12 @@ enum Command {
     /// Create, list and revoke the credentials of API clients
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Import and list hardware tokens (HOTP)
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Import and list YubiKeys
+    #[command(subcommand)]
+    Yubikey(yubikey::Yubikey),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -57,6 +66,8 @@ pub fn run() -> ExitCode {
             Command::Key(key) => key.run(),
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Yubikey(yubikey) => yubikey.run().await,
             Command::Audit(audit) => audit.run().await,
         }
     });

@@ -56,6 +56,7 @@ impl Serve {
             service_name: config.service_name.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             channels: config.delivery.channels(),
+            yubikeys: config.yubikeys.clone(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(

@@ -4,12 +4,13 @@ use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
-use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
+use super::factors::{FactorsTable, YubikeyTable};
+use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET, YUBIKEY_SECRET};
 use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
     [
         ("", fields::<Settings>()),
         ("tls", fields::<TlsSettings>()),
@@ -20,6 +21,8 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
+        ("factors", fields::<FactorsTable>()),
+        ("factors.yubikey", fields::<YubikeyTable>()),
     ]
 }
 
@@ -50,6 +53,7 @@ pub(super) fn is_apart(variable: &str) -> bool {
         SMTP_PASSWORD.variable,
         TWILIO_TOKEN.variable,
         WEBHOOK_SECRET.variable,
+        YUBIKEY_SECRET.variable,
     ]
     .contains(&variable)
 }

@@ -3,8 +3,10 @@
 
 mod delivery;
 mod error;
+mod factors;
 mod known;
 mod layers;
+mod resolving;
 mod secrets;
 mod settings;
 mod values;
@@ -17,6 +19,7 @@ use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
 use crate::delivery::settings::DeliverySettings;
+use crate::factor::yubikey::Checking;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 pub use error::{ConfigError, Problem};
@@ -74,6 +77,8 @@ pub struct Config {
     pub rules: Rules,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
+    /// How YubiKeys are checked.
+    pub yubikeys: Checking,
 }
 
 /// Where the data is and how it is opened: all that the administrative commands need.
@@ -119,10 +124,13 @@ impl Config {
         let (settings, mut problems, mut warnings) = read(sources);
         let storage = storage(sources, &settings, &mut problems);
         let (delivery, without) = settings.delivery.resolve(sources);
-        for problem in settings.contradictions().into_iter().chain(without) {
+        let (yubikeys, no_servers) = settings.factors.yubikeys(sources);
+        let contradictions = settings.contradictions().into_iter();
+        for problem in contradictions.chain(without).chain(no_servers) {
             add(&mut problems, problem);
         }
         warnings.extend(settings.delivery.warnings());
+        warnings.extend(settings.factors.warnings());
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
                 let limits = settings.limits.resolve();
@@ -151,6 +159,7 @@ impl Config {
                     log: settings.log,
                     rules: settings.rules,
                     delivery,
+                    yubikeys,
                 };
                 Ok(Loaded { config, warnings })
             }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::delivery::DeliveryTable;
+use super::factors::FactorsTable;
 use super::layers::Source;
 use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
 use super::{Limits, Problem};
@@ -30,6 +31,7 @@ pub(super) struct Settings {
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
     pub(super) delivery: DeliveryTable,
+    pub(super) factors: FactorsTable,
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -86,6 +88,7 @@ impl Default for Settings {
             log: LogSettings::default(),
             rules: Rules::default(),
             delivery: DeliveryTable::default(),
+            factors: FactorsTable::default(),
         }
     }
 }

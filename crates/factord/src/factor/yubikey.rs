@@ -22,6 +22,34 @@ use crate::mfa::user::{Device, Profile, Registration, Verification};
 use validator::Validator;
 pub use validator::{UnusableSettings, ValidatorSettings};
 
+/// How the passwords of YubiKeys are checked.
+#[derive(Clone, Debug, Default)]
+pub enum Checking {
+    /// Not at all: the factor is not offered.
+    Off,
+    /// With keys that were imported.
+    #[default]
+    Own,
+    /// By asking validation servers.
+    Upstream(ValidatorSettings),
+}
+
+impl Checking {
+    /// The factor that checks so. It lives as long as the process.
+    ///
+    /// # Errors
+    /// [`UnusableSettings`] if TLS cannot be set up.
+    pub fn factor(self) -> Result<Option<&'static YubiKey>, UnusableSettings> {
+        Ok(match self {
+            Self::Off => None,
+            Self::Own => Some(&OWN),
+            Self::Upstream(settings) => Some(Box::leak(Box::new(YubiKey {
+                validator: Some(Validator::new(settings)?),
+            }))),
+        })
+    }
+}
+
 /// The factor that checks passwords with imported keys.
 pub static OWN: YubiKey = YubiKey { validator: None };
 
@@ -29,18 +57,6 @@ pub static OWN: YubiKey = YubiKey { validator: None };
 pub struct YubiKey {
     /// Who knows the keys, if it is not us.
     validator: Option<Validator>,
-}
-
-impl YubiKey {
-    /// The factor that asks a validation server.
-    ///
-    /// # Errors
-    /// [`UnusableSettings`] if TLS cannot be set up.
-    pub fn asking(settings: ValidatorSettings) -> Result<Self, UnusableSettings> {
-        Ok(Self {
-            validator: Some(Validator::new(settings)?),
-        })
-    }
 }
 
 impl Factor for YubiKey {

@@ -7,7 +7,9 @@ mod one_use;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
+mod token;
 mod verification;
+mod yubikey;
 
 use std::collections::HashMap;
 
