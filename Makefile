@@ -1,13 +1,17 @@
-.PHONY: help run test check check-full clean
+.PHONY: help run test test-failover check check-full bench bench-peer bench-overload clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s
+", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start the zero-configuration server (ARGS='--listen …' are passed on)
 	cargo run --locked --quiet --package factord -- dev $(ARGS)
 
 test: ## everything quick: Rust tests, then the suites against the built server
 	scripts/test.sh
+
+test-failover: ## the cluster tests with their full counts: many nodes, lost servers, broken disks
+	scripts/failover.sh
 
 check: ## format, lints, documentation, and what comes in as a dependency
 	cargo fmt --check
@@ -17,6 +21,15 @@ check: ## format, lints, documentation, and what comes in as a dependency
 
 check-full: ## the slow checks: mutants, compatibility, suites with their full counts
 	scripts/check-full.sh
+
+bench: ## measure every scenario beside the bare HTTP stack (ARGS='--scenario verify --database postgres:…')
+	scripts/bench.sh run $(ARGS)
+
+bench-overload: ## measure what happens at twice what the server can carry
+	scripts/bench.sh overload $(ARGS)
+
+bench-peer: ## measure privacyIDEA and factord in turn (ARGS='SECONDS CONNECTIONS…')
+	scripts/bench-peer.sh $(ARGS)
 
 clean: ## remove everything that was built or installed here
 	cargo clean

@@ -51,8 +51,8 @@ def _leave_nothing_behind():
 class Process:
     """A started `factord`, its output in files, ended by its own pid."""
 
-    def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None):
-        self.arguments = [binary(), *arguments]
+    def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None, wrapper=()):
+        self.arguments = [*wrapper, binary(), *arguments]
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
         self.stdout_path = pathlib.Path(logs) / "stdout.log"
@@ -114,26 +114,45 @@ class Process:
         _running.discard(self.process)
 
 
+def scratch_database():
+    """A place of its own on the PostgreSQL server that `FACTORD_SUITE_POSTGRES` names, if the suites are to run on one."""
+    url = os.environ.get("FACTORD_SUITE_POSTGRES")
+    if not url:
+        return None
+    name = f"suite_{secrets.token_hex(8)}"
+    subprocess.run(["psql", "-q", url, "-c", f"CREATE SCHEMA {name}"], check=True, timeout=PATIENCE)
+    return f"{url}?options=-c%20search_path%3D{name}"
+
+
 class DevServer(Process):
     """`factord dev` with everything that dev adds: outbox, clock, events."""
 
     CLIENT_ID = "e2e-client"
 
-    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None):
+    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None, database=None,
+                 client_secret=None, wrapper=()):
+        self.database = database = database or scratch_database()
+        extra = [*extra, *(["--database", database] if database else [])]
         self.data = pathlib.Path(data)
-        self.client_secret = secrets.token_hex(32)
+        self.client_secret = client_secret or secrets.token_hex(32)
         self.credentials = {scope: (f"e2e-{i}", secrets.token_hex(32)) for i, scope in enumerate(credentials)}
         port = port or free_port()
         arguments = ["dev", "--listen", f"127.0.0.1:{port}", "--data", str(data),
                      "--client-id", self.CLIENT_ID, "--client-secret", self.client_secret]
         for scope, (ident, secret) in self.credentials.items():
             arguments += ["--credential", f"{ident}:{secret}:{scope}"]
-        super().__init__([*arguments, *extra], logs, port=port, env=env)
+        super().__init__([*arguments, *extra], logs, port=port, env=env, wrapper=wrapper)
         self.api = Api(self, self.CLIENT_ID, self.client_secret)
         self.clock = Clock(self)
         self._scoped = {}
         self._numbers = iter(range(1, 10_000))
         self._numbers_lock = threading.Lock()
+
+    def storage_flags(self):
+        """The flags by which an administrative command finds the data."""
+        if self.database:
+            return ["--database", self.database, "--key", str(self.data / "dev.key")]
+        return ["--data", str(self.data)]
 
     def start(self):
         super().start()

@@ -1,56 +1,82 @@
 //! One HTTP/1.1 connection with one request at a time, and the token that all of them carry.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use anyhow::Context;
 use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http1::SendRequest;
 use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpStream;
 
+use crate::process::{CLIENT_ID, CLIENT_SECRET};
+
 /// The server that is measured.
 #[derive(Clone, Debug)]
-pub struct Target {
+pub struct Target(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     address: SocketAddr,
-    basic: String,
-    bearer: String,
+    host: HeaderValue,
+    basic: HeaderValue,
+    bearer: HeaderValue,
+}
+
+/// What a request was answered with.
+#[derive(Debug)]
+pub struct Answer {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Bytes,
 }
 
 impl Target {
     /// Gets a token from the server.
-    pub async fn new(address: SocketAddr, id: &str, secret: &str) -> anyhow::Result<Self> {
-        let basic = format!(
-            "Basic {}",
-            data_encoding::BASE64.encode(format!("{id}:{secret}").as_bytes())
-        );
-        let mut target = Self {
-            address,
-            basic,
-            bearer: String::new(),
+    ///
+    /// # Errors
+    /// If it gives none.
+    pub async fn new(address: SocketAddr) -> anyhow::Result<Self> {
+        let pair = data_encoding::BASE64.encode(format!("{CLIENT_ID}:{CLIENT_SECRET}").as_bytes());
+        let inner = |bearer| {
+            anyhow::Ok(Inner {
+                address,
+                host: address.to_string().try_into()?,
+                basic: format!("Basic {pair}").try_into()?,
+                bearer,
+            })
         };
-        target.renew().await?;
-        Ok(target)
-    }
-
-    /// Gets another token: moving the server's clock ages the old one.
-    pub async fn renew(&mut self) -> anyhow::Result<()> {
-        let mut connection = self.connect().await?;
-        let (status, body) = connection.token().await?;
-        anyhow::ensure!(status == StatusCode::OK, "no token: {status}");
-        let body: Value = serde_json::from_slice(&body)?;
+        let without = Self(Arc::new(inner(HeaderValue::from_static("none"))?));
+        let answer = without.connect().await?.token().await?;
+        let body = answer.json(StatusCode::OK)?;
         let token = body["access_token"]
             .as_str()
             .context("a token without access_token")?;
-        self.bearer = format!("Bearer {token}");
-        Ok(())
+        Ok(Self(Arc::new(inner(
+            format!("Bearer {token}").try_into()?,
+        )?)))
+    }
+
+    /// The same with another token: moving the server's clock ages the old one.
+    ///
+    /// # Errors
+    /// If the server gives none.
+    pub async fn renewed(&self) -> anyhow::Result<Self> {
+        Self::new(self.0.address).await
     }
 
     /// Opens a connection.
+    ///
+    /// # Errors
+    /// If it is refused.
     pub async fn connect(&self) -> anyhow::Result<Connection> {
-        let stream = TcpStream::connect(self.address)
+        let stream = TcpStream::connect(self.0.address)
             .await
             .context("no connection to the server")?;
         stream.set_nodelay(true)?;
@@ -63,19 +89,24 @@ impl Target {
     }
 
     /// Moves the server's clock (`factord dev`), and gives its time in seconds since 1970.
+    ///
+    /// # Errors
+    /// If it has no clock to move.
     pub async fn advance(&self, seconds: u64) -> anyhow::Result<i64> {
         let body = format!("{{\"advance_seconds\":{seconds}}}");
         let answer = self
             .connect()
             .await?
-            .json(Method::POST, "/dev/clock", body, StatusCode::OK)
-            .await?;
+            .call(Method::POST, "/dev/clock", body)
+            .await?
+            .json(StatusCode::OK)?;
         let now: jiff::Timestamp = answer["now"].as_str().context("no time")?.parse()?;
         Ok(now.as_second())
     }
 }
 
 /// An open connection.
+#[derive(Debug)]
 pub struct Connection {
     sender: SendRequest<Full<Bytes>>,
     target: Target,
@@ -83,65 +114,79 @@ pub struct Connection {
 
 impl Connection {
     /// Sends a request with the token and waits for the whole answer.
+    ///
+    /// # Errors
+    /// If the connection fails.
     pub async fn call(
         &mut self,
         method: Method,
         path: &str,
         body: String,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let bearer = self.target.bearer.clone();
-        self.send(method, path, &bearer, body).await
-    }
-
-    /// The same, for an answer that must have this status and be JSON.
-    pub async fn json(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: String,
-        expected: StatusCode,
-    ) -> anyhow::Result<Value> {
-        let (status, body) = self.call(method, path, body).await?;
-        anyhow::ensure!(
-            status == expected,
-            "{path}: {status} {}",
-            String::from_utf8_lossy(&body)
-        );
-        Ok(serde_json::from_slice(&body)?)
+    ) -> anyhow::Result<Answer> {
+        let bearer = self.target.0.bearer.clone();
+        self.send(method, path, bearer, body).await
     }
 
     /// Asks for a token.
-    pub async fn token(&mut self) -> anyhow::Result<(StatusCode, Bytes)> {
-        let (basic, body) = (
-            self.target.basic.clone(),
-            r#"{"grant_type":"client_credentials"}"#,
-        );
-        self.send(
-            Method::POST,
-            "/auth/oauth2/v2/token",
-            &basic,
-            body.to_owned(),
-        )
-        .await
+    ///
+    /// # Errors
+    /// If the connection fails.
+    pub async fn token(&mut self) -> anyhow::Result<Answer> {
+        let basic = self.target.0.basic.clone();
+        let body = r#"{"grant_type":"client_credentials"}"#.to_owned();
+        self.send(Method::POST, "/auth/oauth2/v2/token", basic, body)
+            .await
     }
 
     async fn send(
         &mut self,
         method: Method,
         path: &str,
-        authorization: &str,
+        authorization: HeaderValue,
         body: String,
-    ) -> anyhow::Result<(StatusCode, Bytes)> {
-        let request = Request::builder()
+    ) -> anyhow::Result<Answer> {
+        let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, self.target.address.to_string())
-            .header(header::AUTHORIZATION, authorization)
-            .header(header::CONTENT_TYPE, "application/json")
             .body(Full::new(Bytes::from(body)))?;
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.target.0.host.clone());
+        headers.insert(header::AUTHORIZATION, authorization);
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         self.sender.ready().await?;
-        let answer = self.sender.send_request(request).await?;
-        let status = answer.status();
-        Ok((status, answer.into_body().collect().await?.to_bytes()))
+        let (head, body) = self.sender.send_request(request).await?.into_parts();
+        Ok(Answer {
+            status: head.status,
+            headers: head.headers,
+            body: body.collect().await?.to_bytes(),
+        })
+    }
+}
+
+impl Answer {
+    /// The JSON of an answer that must have this status.
+    ///
+    /// # Errors
+    /// If it has another, or no JSON.
+    pub fn json(&self, expected: StatusCode) -> anyhow::Result<Value> {
+        anyhow::ensure!(
+            self.status == expected,
+            "{} in the place of {expected}: {}",
+            self.status,
+            String::from_utf8_lossy(&self.body)
+        );
+        Ok(serde_json::from_slice(&self.body)?)
+    }
+
+    /// Whether the server was too busy and says when to come again.
+    pub fn is_shed(&self) -> bool {
+        self.status == StatusCode::SERVICE_UNAVAILABLE
+            && self
+                .headers
+                .get(header::RETRY_AFTER)
+                .is_some_and(|value| value.to_str().is_ok_and(|text| text.parse::<u64>().is_ok()))
     }
 }

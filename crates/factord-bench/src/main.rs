@@ -1,80 +1,45 @@
-//! `factord-bench`: measures a running `factord dev` from outside, and checks every answer.
+//! `factord-bench`: measures factord from outside, beside the same HTTP stack with no work behind it, and checks every
+//! answer.
 
+mod baseline;
 mod connection;
 mod load;
+mod overload;
 mod population;
+mod process;
 mod report;
 mod scenario;
+mod suite;
 
-use std::sync::Arc;
-use std::time::Duration;
+use clap::{Parser, Subcommand};
 
-use clap::Parser;
-
-use connection::Target;
-use report::Report;
-use scenario::Scenario;
-
-/// Measure a running `factord dev`: so many connections in a closed loop, every answer checked.
+/// Measure factord: every answer checked, and every figure beside what the HTTP stack alone can do.
 #[derive(Debug, Parser)]
 #[command(name = "factord-bench", version, after_help = EXAMPLES)]
 struct Arguments {
-    /// Where it listens, on this machine
-    #[arg(long, default_value = "127.0.0.1:8080")]
-    address: std::net::SocketAddr,
-    /// The client id of a credential that may do everything
-    #[arg(long)]
-    client_id: String,
-    /// Its secret
-    #[arg(long, env = "FACTORD_BENCH_SECRET", hide_env_values = true)]
-    client_secret: String,
-    /// What to measure
-    #[arg(long, value_enum, value_delimiter = ',', default_value = "verify")]
-    scenario: Vec<Scenario>,
-    /// Connections, each with one request at a time
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
-    connections: Vec<usize>,
-    /// Seconds that each measurement lasts
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=60))]
-    seconds: u64,
-    /// Users with a device each
-    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    devices: u32,
-    /// The server's process id, to say what it used
-    #[arg(long)]
-    pid: Option<u32>,
-    /// Print JSON, an object a line
-    #[arg(long)]
-    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(suite::Suite),
+    Overload(overload::Overload),
+    Baseline(baseline::Baseline),
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
-    anyhow::ensure!(
-        arguments.address.ip().is_loopback(),
-        "only a server on this machine is measured"
-    );
-    let target = Target::new(
-        arguments.address,
-        &arguments.client_id,
-        &arguments.client_secret,
-    )
-    .await?;
-    let population = Arc::new(population::enrol(&target, arguments.devices).await?);
-    let mut report = Report::new(arguments.json, arguments.pid);
-    let duration = Duration::from_secs(arguments.seconds);
-    for scenario in arguments.scenario {
-        for connections in &arguments.connections {
-            let measured =
-                load::closed_loop(&target, &population, scenario, *connections, duration);
-            report.add(scenario, *connections, measured).await?;
-        }
+    match Arguments::parse().command {
+        Command::Run(suite) => suite.run().await,
+        Command::Overload(overload) => overload.run().await,
+        Command::Baseline(baseline) => baseline.serve().await,
     }
-    Ok(())
 }
 
 const EXAMPLES: &str = "\
-Example:
-  factord dev --client-id bench --client-secret \"$SECRET\" &
-  FACTORD_BENCH_SECRET=$SECRET factord-bench --client-id bench --pid $! --scenario verify,login";
+Examples:
+  factord-bench run --server target/release/factord
+  factord-bench run --server old/factord --server new/factord --scenario verify --connections 32 --rounds 5
+  factord-bench run --server target/release/factord --scenario verify --rate 5000
+  factord-bench overload --server target/release/factord";

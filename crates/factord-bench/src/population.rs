@@ -1,10 +1,13 @@
-//! The users that are measured with: each has an authenticator app, whose codes are computed here.
+//! The users that are measured with: each has an authenticator app, whose codes are computed here. A code is good for
+//! one use, so the server's clock is moved on by a time step whenever every user has had a turn.
 
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use factord::crypto::otp::{self, Algorithm};
 use http::{Method, StatusCode};
+use serde_json::Value;
 use tokio::sync::Mutex;
 
 use crate::connection::{Connection, Target};
@@ -19,6 +22,8 @@ pub struct Population {
     /// The last time step that the server accepts now.
     last_step: AtomicI64,
     moving: Mutex<()>,
+    /// Users that were created beyond the members.
+    newcomers: AtomicU64,
 }
 
 /// A user with an authenticator app.
@@ -27,36 +32,62 @@ pub struct Member {
     /// The user's id.
     pub user: u64,
     /// The device's id.
-    pub device: String,
-    secret: Vec<u8>,
+    pub device: u64,
+    secret: Box<[u8]>,
+}
+
+/// A member's turn.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// Whose it is.
+    pub member: &'a Member,
+    /// A time step whose code the server takes now, and has not had yet.
+    pub step: i64,
+    /// Counts how often every member has had a turn.
+    pub round: usize,
+}
+
+impl Turn<'_> {
+    /// The right code.
+    pub fn code(&self) -> String {
+        self.member.code(self.step)
+    }
+
+    /// A code that is not right, though it looks like one.
+    pub fn wrong_code(&self) -> String {
+        format!("{:06}", (self.member.number(self.step) + 1) % 1_000_000)
+    }
 }
 
 impl Member {
-    /// The code of a time step.
-    pub fn code(&self, step: i64) -> String {
-        format!(
-            "{:06}",
-            otp::hotp(
-                Algorithm::Sha1,
-                &self.secret,
-                step.cast_unsigned(),
-                otp::DIGITS
-            )
-        )
+    fn number(&self, step: i64) -> u32 {
+        let step = step.cast_unsigned();
+        otp::hotp(Algorithm::Sha1, &self.secret, step, otp::DIGITS)
+    }
+
+    fn code(&self, step: i64) -> String {
+        format!("{:06}", self.number(step))
     }
 }
 
 impl Population {
-    /// Some member.
+    /// The next member. Neighbours in the database do not come one after the other, as in life.
     pub fn any(&self) -> &Member {
-        &self.members[self.turns.fetch_add(1, Ordering::Relaxed) % self.members.len()]
+        self.member_of(self.turns.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn member_of(&self, turn: usize) -> &Member {
+        &self.members[turn.wrapping_mul(PRIME) % self.members.len()]
     }
 
     /// The next member, and a time step that the server accepts of it now: each round of turns is one step later than
     /// the one before, and moves the server's clock.
-    pub async fn turn(&self, target: &Target) -> anyhow::Result<(&Member, i64)> {
-        let turn = self.turns.fetch_add(1, Ordering::Relaxed);
-        let (round, member) = (turn / self.members.len(), turn % self.members.len());
+    ///
+    /// # Errors
+    /// If the clock cannot be moved.
+    pub async fn turn(&self, target: &Target) -> anyhow::Result<Turn<'_>> {
+        let number = self.turns.fetch_add(1, Ordering::Relaxed);
+        let round = number / self.members.len();
         let step = self.first_step + i64::try_from(round)?;
         if step > self.last_step.load(Ordering::Acquire) {
             let _moving = self.moving.lock().await;
@@ -66,29 +97,54 @@ impl Population {
                     .store(now.div_euclid(otp::STEP_SECONDS) + 1, Ordering::Release);
             }
         }
-        Ok((&self.members[member], step))
+        Ok(Turn {
+            member: self.member_of(number),
+            step,
+            round,
+        })
+    }
+
+    /// Creates another user and enrols a device: three calls.
+    ///
+    /// # Errors
+    /// If an answer is not what it must be.
+    pub async fn newcomer(&self, connection: &mut Connection) -> anyhow::Result<()> {
+        let number = self.newcomers.fetch_add(1, Ordering::Relaxed);
+        let name = format!("newcomer-{}-{number}", self.first_step);
+        enrol_one(connection, &name).await.map(drop)
     }
 }
 
 /// Creates users and enrols a device for each.
-pub async fn enrol(target: &Target, count: u32) -> anyhow::Result<Population> {
-    let now = target.advance(0).await?;
-    let mut tasks = tokio::task::JoinSet::new();
-    for worker in 0..WORKERS {
-        let target = target.clone();
+///
+/// # Errors
+/// If an answer is not what it must be.
+pub async fn enrol(target: &Target, count: usize) -> anyhow::Result<Population> {
+    let epoch = target.advance(0).await?;
+    let (next, mut tasks) = (
+        Arc::new(AtomicUsize::default()),
+        tokio::task::JoinSet::new(),
+    );
+    for _ in 0..WORKERS {
+        let (target, next) = (target.clone(), Arc::clone(&next));
         tasks.spawn(async move {
             let mut connection = target.connect().await?;
             let mut members = Vec::new();
-            for number in (worker..count).step_by(WORKERS as usize) {
-                members.push(enrol_one(&mut connection, number, now).await?);
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    return anyhow::Ok(members);
+                }
+                let name = format!("bench-{epoch}-{number}");
+                members.push(enrol_one(&mut connection, &name).await?);
             }
-            anyhow::Ok(members)
         });
     }
-    let mut members = Vec::with_capacity(usize::try_from(count)?);
+    let mut members = Vec::with_capacity(count);
     while let Some(done) = tasks.join_next().await {
         members.extend(done??);
     }
+    members.sort_unstable_by_key(|member| member.user);
     let step = target.advance(60).await?.div_euclid(otp::STEP_SECONDS);
     Ok(Population {
         members,
@@ -96,45 +152,52 @@ pub async fn enrol(target: &Target, count: u32) -> anyhow::Result<Population> {
         first_step: step,
         last_step: AtomicI64::new(step + 1),
         moving: Mutex::new(()),
+        newcomers: AtomicU64::new(0),
     })
 }
 
-async fn enrol_one(connection: &mut Connection, number: u32, epoch: i64) -> anyhow::Result<Member> {
-    let body = format!("{{\"username\":\"bench-{epoch}-{number}\"}}");
+async fn enrol_one(connection: &mut Connection, name: &str) -> anyhow::Result<Member> {
+    let body = format!("{{\"username\":\"{name}\",\"email\":\"{name}@example.com\"}}");
     let user = connection
-        .json(Method::POST, "/api/2/users", body, StatusCode::CREATED)
-        .await?;
+        .call(Method::POST, "/api/2/users", body)
+        .await?
+        .json(StatusCode::CREATED)?;
     let user = user["id"].as_u64().context("a user without id")?;
     let path = format!("/api/2/mfa/users/{user}/registrations");
     let body = r#"{"factor_id":58957,"display_name":"bench"}"#.to_owned();
     let begun = connection
-        .json(Method::POST, &path, body, StatusCode::CREATED)
-        .await?;
+        .call(Method::POST, &path, body)
+        .await?
+        .json(StatusCode::CREATED)?;
     let text = |pointer: &str| {
         begun
             .pointer(pointer)
-            .and_then(|value| value.as_str())
+            .and_then(Value::as_str)
             .context("a registration that lacks something")
     };
     let secret =
         data_encoding::BASE32_NOPAD.decode(text("/factor_data/verification_token")?.as_bytes())?;
     let member = Member {
         user,
-        device: text("/device_id")?.to_owned(),
-        secret,
+        device: text("/device_id")?.parse()?,
+        secret: secret.into(),
     };
-    let now: jiff::Timestamp = text("/expires_at")?.parse()?;
-    let step = (now.as_second() - 120).div_euclid(otp::STEP_SECONDS);
+    // A registration lives for two minutes, so that its end tells the server's time.
+    let ends: jiff::Timestamp = text("/expires_at")?.parse()?;
+    let step = (ends.as_second() - 120).div_euclid(otp::STEP_SECONDS);
     let body = format!("{{\"otp\":\"{}\"}}", member.code(step));
-    connection
-        .json(
-            Method::PUT,
-            &format!("{path}/{}", text("/id")?),
-            body,
-            StatusCode::OK,
-        )
-        .await?;
+    let path = format!("{path}/{}", text("/id")?);
+    let confirmed = connection
+        .call(Method::PUT, &path, body)
+        .await?
+        .json(StatusCode::OK)?;
+    anyhow::ensure!(
+        confirmed["status"] == "accepted",
+        "a device that is not confirmed"
+    );
     Ok(member)
 }
 
-const WORKERS: u32 = 32;
+const WORKERS: usize = 64;
+/// No number of members is a multiple of it, so that each comes once in a round.
+const PRIME: usize = 7_368_787;

@@ -1,110 +1,175 @@
-//! A line for each measurement.
+//! What was found, for people and for programs.
 
 use std::io::{self, Write};
 
-use anyhow::Context;
 use serde::Serialize;
 
-use crate::load::Measured;
-use crate::scenario::Scenario;
+use crate::load::{Measured, count};
 
-/// Prints measurements as they come.
-#[derive(Debug)]
-pub struct Report {
-    json: bool,
-    pid: Option<u32>,
+/// One scenario at one number of connections on one server.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    /// What was done.
+    pub scenario: String,
+    /// The server and its store.
+    pub server: String,
+    /// Connections, each with one request at a time.
+    pub connections: usize,
+    /// Units done in a second.
+    pub per_second: f64,
+    /// The rate that the open loop asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asked: Option<f64>,
+    /// Half of the units took at most so many microseconds.
+    pub p50_us: u64,
+    /// 99 % of them.
+    pub p99_us: u64,
+    /// 99.9 % of them.
+    pub p999_us: u64,
+    /// Units that the server was too busy for.
+    pub shed: u64,
+    /// Processor seconds of the server for a thousand units.
+    pub cpu_seconds_per_1000: f64,
+    /// The most memory that the server has had until now.
+    pub peak_memory_mib: f64,
+    /// The rate as a share of the baseline's in the same minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub of_baseline: Option<f64>,
 }
 
-#[derive(Serialize)]
-struct Line {
-    scenario: String,
-    connections: usize,
-    per_second: f64,
-    p50_us: u64,
-    p99_us: u64,
-    p999_us: u64,
-    /// Processor seconds of the server for a thousand units of work.
-    cpu_seconds_per_1000: Option<f64>,
-    /// Resident memory of the server.
-    memory_mib: Option<f64>,
+impl Row {
+    /// A row of what was measured.
+    pub fn of(
+        scenario: &str,
+        server: &str,
+        connections: usize,
+        measured: &Measured,
+        cpu: f64,
+        memory: f64,
+    ) -> Self {
+        let at = |quantile| measured.done.value_at_quantile(quantile);
+        Self {
+            scenario: scenario.to_owned(),
+            server: server.to_owned(),
+            connections,
+            per_second: measured.per_second(),
+            asked: None,
+            p50_us: at(0.5),
+            p99_us: at(0.99),
+            p999_us: at(0.999),
+            shed: measured.shed.len(),
+            cpu_seconds_per_1000: cpu / (count(&measured.done) + count(&measured.shed)) * 1000.0,
+            peak_memory_mib: memory,
+            of_baseline: None,
+        }
+    }
+}
+
+/// Prints rows as they come.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    json: bool,
 }
 
 impl Report {
-    /// A report in the form that is wanted, with what the process `pid` uses.
-    pub fn new(json: bool, pid: Option<u32>) -> Self {
-        Self { json, pid }
+    /// JSON, an object a line, or a table in Markdown.
+    pub fn new(json: bool) -> Self {
+        Self { json }
     }
 
-    /// Waits for a measurement and prints its line.
-    pub async fn add(
-        &mut self,
-        scenario: Scenario,
-        connections: usize,
-        measured: impl Future<Output = anyhow::Result<Measured>>,
-    ) -> anyhow::Result<()> {
-        let before = self.pid.map(cpu_seconds).transpose()?;
-        let measured = measured.await?;
-        let after = self.pid.map(cpu_seconds).transpose()?;
-        #[expect(clippy::cast_precision_loss, reason = "a count of requests")]
-        let count = measured.latency.len() as f64;
-        let line = Line {
-            scenario: format!("{scenario:?}").to_lowercase(),
-            connections,
-            per_second: count / measured.elapsed.as_secs_f64(),
-            p50_us: measured.latency.value_at_quantile(0.5),
-            p99_us: measured.latency.value_at_quantile(0.99),
-            p999_us: measured.latency.value_at_quantile(0.999),
-            // The tenth that warms up is in the processor's time, too.
-            cpu_seconds_per_1000: after
-                .zip(before)
-                .map(|(after, before)| (after - before) / 1.1 / count * 1000.0),
-            memory_mib: self.pid.map(memory_mib).transpose()?,
-        };
-        self.print(&line)
-    }
-
-    fn print(&self, line: &Line) -> anyhow::Result<()> {
-        let mut out = io::stdout().lock();
+    /// Prints the head of the table.
+    ///
+    /// # Errors
+    /// If nobody takes it.
+    pub fn head(self) -> io::Result<()> {
         if self.json {
-            writeln!(out, "{}", serde_json::to_string(line)?)?;
             return Ok(());
         }
-        write!(
+        let mut out = io::stdout().lock();
+        writeln!(
             out,
-            "{:8} connections={:<4} per_second={:<9.0} p50={} µs  p99={} µs  p99.9={} µs",
-            line.scenario,
-            line.connections,
-            line.per_second,
-            line.p50_us,
-            line.p99_us,
-            line.p999_us
+            "| {:8} | {:22} | {:>5} | {:>8} | {:>8} | {:>8} | {:>8} | {:>8} | {:>6} | {:>7} |",
+            "scenario",
+            "server",
+            "conn.",
+            "per s",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "CPU s/k",
+            "MiB",
+            "of base"
         )?;
-        if let Some((cpu, memory)) = line.cpu_seconds_per_1000.zip(line.memory_mib) {
-            write!(out, "  cpu={cpu:.4} s/1000  memory={memory:.0} MiB")?;
+        let line = |width: usize, right: &str| "-".repeat(width + 1) + right;
+        let widths = [
+            (8, "-"),
+            (22, "-"),
+            (5, ":"),
+            (8, ":"),
+            (8, ":"),
+            (8, ":"),
+            (8, ":"),
+            (8, ":"),
+            (6, ":"),
+            (7, ":"),
+        ];
+        let rule: Vec<String> = widths
+            .iter()
+            .map(|(width, right)| line(*width, right))
+            .collect();
+        writeln!(out, "|{}|", rule.join("|"))?;
+        out.flush()
+    }
+
+    /// Prints a row.
+    ///
+    /// # Errors
+    /// If nobody takes it.
+    pub fn row(self, row: &Row) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        if self.json {
+            return writeln!(out, "{}", serde_json::to_string(row)?);
         }
-        writeln!(out)?;
-        Ok(())
+        let ratio = row
+            .of_baseline
+            .map_or_else(String::new, |ratio| format!("{ratio:.3}"));
+        writeln!(
+            out,
+            "| {:8} | {:22} | {:>5} | {:>8.0} | {} | {} | {} | {:>8.4} | {:>6.0} | {:>7} |",
+            row.scenario,
+            row.server,
+            row.connections,
+            row.per_second,
+            millis(row.p50_us),
+            millis(row.p99_us),
+            millis(row.p999_us),
+            row.cpu_seconds_per_1000,
+            row.peak_memory_mib,
+            ratio
+        )?;
+        out.flush()
+    }
+
+    /// Prints something beside the table.
+    ///
+    /// # Errors
+    /// If nobody takes it.
+    pub fn note(self, name: &str, value: &impl Serialize) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        let value = serde_json::to_value(value)?;
+        if self.json {
+            return writeln!(out, "{}", serde_json::json!({ name: value }));
+        }
+        let value = match value {
+            serde_json::Value::String(text) => text,
+            value => value.to_string(),
+        };
+        writeln!(out, "{name}: {value}")
     }
 }
 
-/// User and system time of a process (proc(5), stat, fields 14 and 15; a tick is 10 ms on every Linux).
-fn cpu_seconds(pid: u32) -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let (_, fields) = stat.rsplit_once(')').context("an odd /proc/PID/stat")?;
-    let mut ticks = fields.split_whitespace().skip(11).map(str::parse::<f64>);
-    let (user, system) = ticks
-        .next()
-        .zip(ticks.next())
-        .context("an odd /proc/PID/stat")?;
-    Ok((user? + system?) / 100.0)
-}
-
-fn memory_mib(pid: u32) -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))
-        .context("an odd /proc/PID/status")?;
-    let kib: f64 = line.trim().trim_end_matches(" kB").parse()?;
-    Ok(kib / 1024.0)
+fn millis(micros: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+    let millis = micros as f64 / 1000.0;
+    format!("{millis:>8.2}")
 }

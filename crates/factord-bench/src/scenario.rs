@@ -1,11 +1,15 @@
 //! What can be measured: each scenario is one unit of work on one connection, its answers checked.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use anyhow::Context;
 use clap::ValueEnum;
 use http::{Method, StatusCode};
+use tokio::sync::OnceCell;
 
-use crate::connection::{Connection, Target};
-use crate::population::Population;
+use crate::connection::{Answer, Connection, Target};
+use crate::population::{Population, Turn};
 
 /// A kind of work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -14,92 +18,225 @@ pub enum Scenario {
     Verify,
     /// Two calls: POST /verifications, then PUT with a right code
     Login,
+    /// One call with a wrong code; every fourth is right, so that nobody is held back
+    Wrong,
+    /// Three calls: a new user, a registration, and its confirmation
+    Enrol,
+    /// GET one of 10,000 pending verifications
+    Poll,
     /// GET /devices
     Devices,
     /// POST a token request
     Token,
+    /// A day: logins of both kinds, slips of the finger, polling, device lists, enrolments and tokens
+    Mixed,
     /// GET /healthz: the stack with nothing behind it
     Health,
 }
 
-impl Scenario {
-    /// Does one unit of it.
+/// How a unit of work ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Its answers are what they must be.
+    Done,
+    /// The server was too busy, and said when to come again.
+    Shed,
+}
+
+/// A scenario against one server.
+#[derive(Debug)]
+pub struct Work {
+    scenario: Scenario,
+    target: Target,
+    population: Arc<Population>,
+    pending: OnceCell<Vec<String>>,
+    polled: AtomicUsize,
+}
+
+impl Work {
+    /// Makes what the scenario needs to be there.
     ///
     /// # Errors
     /// If an answer is not what it must be.
-    pub async fn run(
-        self,
-        connection: &mut Connection,
+    pub async fn prepare(
+        scenario: Scenario,
         target: &Target,
-        population: &Population,
-    ) -> anyhow::Result<()> {
-        match self {
-            Self::Verify => {
-                let (member, step) = population.turn(target).await?;
+        population: &Arc<Population>,
+    ) -> anyhow::Result<Self> {
+        let work = Self {
+            scenario,
+            target: target.renewed().await?,
+            population: Arc::clone(population),
+            pending: OnceCell::new(),
+            polled: AtomicUsize::new(0),
+        };
+        if scenario == Scenario::Poll {
+            let mut connection = work.target.connect().await?;
+            let mut pending = Vec::with_capacity(PENDING);
+            for _ in 0..PENDING {
+                let member = work.population.any();
                 let path = format!("/api/2/mfa/users/{}/verifications", member.user);
-                let body = format!(
-                    "{{\"device_id\":{},\"otp\":\"{}\"}}",
-                    member.device,
-                    member.code(step)
-                );
-                expect(connection, Method::POST, &path, body, StatusCode::OK).await
+                let body = format!("{{\"device_id\":{},\"expires_in\":900}}", member.device);
+                let begun = connection.call(Method::POST, &path, body).await?;
+                pending.push(format!("{path}/{}", id(&begun)?));
             }
-            Self::Login => {
-                let (member, step) = population.turn(target).await?;
-                let path = format!("/api/2/mfa/users/{}/verifications", member.user);
-                let body = format!("{{\"device_id\":{}}}", member.device);
-                let begun = connection
-                    .json(Method::POST, &path, body, StatusCode::CREATED)
-                    .await?;
-                let path = format!(
-                    "{path}/{}",
-                    begun["id"].as_str().context("a verification without id")?
-                );
-                let body = format!("{{\"otp\":\"{}\"}}", member.code(step));
-                expect(connection, Method::PUT, &path, body, StatusCode::OK).await
+            work.pending.set(pending)?;
+        }
+        Ok(work)
+    }
+
+    /// Opens a connection to the server.
+    ///
+    /// # Errors
+    /// If it is refused.
+    pub async fn connect(&self) -> anyhow::Result<Connection> {
+        self.target.connect().await
+    }
+
+    /// Does one unit.
+    ///
+    /// # Errors
+    /// If an answer is not what it must be.
+    pub async fn run(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
+        match self.scenario {
+            Scenario::Verify => self.verify(connection).await,
+            Scenario::Login => self.login(connection, 0).await,
+            Scenario::Wrong => self.wrong(connection).await,
+            Scenario::Enrol => self.population.newcomer(connection).await.map(done),
+            Scenario::Poll => self.poll(connection).await,
+            Scenario::Devices => self.devices(connection).await,
+            Scenario::Token => {
+                let answer = connection.token().await?;
+                settle(&answer, StatusCode::OK, "\"access_token\":")
             }
-            Self::Devices => {
-                let path = format!("/api/2/mfa/users/{}/devices", population.any().user);
-                expect(
-                    connection,
-                    Method::GET,
-                    &path,
-                    String::new(),
-                    StatusCode::OK,
-                )
-                .await
+            Scenario::Mixed => self.mixed(connection).await,
+            Scenario::Health => {
+                let answer = connection.call(Method::GET, "/healthz", String::new());
+                settle(&answer.await?, StatusCode::OK, "\"ok\"")
             }
-            Self::Token => {
-                let (status, _) = connection.token().await?;
-                anyhow::ensure!(status == StatusCode::OK, "token: {status}");
-                Ok(())
+        }
+    }
+
+    async fn verify(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
+        let turn = self.population.turn(&self.target).await?;
+        let answer = verify(connection, &turn, &turn.code(), None).await?;
+        settle(&answer, StatusCode::OK, ACCEPTED)
+    }
+
+    /// Every fourth code of a user is right: the fifth wrong one in a row would hold the user back.
+    async fn wrong(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
+        let turn = self.population.turn(&self.target).await?;
+        if turn.round % 4 == 3 {
+            let answer = verify(connection, &turn, &turn.code(), None).await?;
+            return settle(&answer, StatusCode::OK, ACCEPTED);
+        }
+        let answer = verify(connection, &turn, &turn.wrong_code(), Some(WRONG)).await?;
+        settle(&answer, StatusCode::UNAUTHORIZED, FAILED)
+    }
+
+    /// A challenge, some polling as of a caller who waits, and the code.
+    async fn login(&self, connection: &mut Connection, polls: usize) -> anyhow::Result<Outcome> {
+        let turn = self.population.turn(&self.target).await?;
+        let path = format!("/api/2/mfa/users/{}/verifications", turn.member.user);
+        let body = format!("{{\"device_id\":{}}}", turn.member.device);
+        let begun = connection.call(Method::POST, &path, body).await?;
+        if begun.is_shed() {
+            return Ok(Outcome::Shed);
+        }
+        let path = format!("{path}/{}", id(&begun)?);
+        for _ in 0..polls {
+            let polled = connection.call(Method::GET, &path, String::new()).await?;
+            settle(&polled, StatusCode::OK, PENDING_TEXT)?;
+        }
+        let body = format!("{{\"otp\":\"{}\"}}", turn.code());
+        let answer = connection.call(Method::PUT, &path, body).await?;
+        settle(&answer, StatusCode::OK, ACCEPTED)
+    }
+
+    async fn poll(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
+        let pending = self.pending.get().context("nothing is pending")?;
+        let path = &pending[self.polled.fetch_add(1, Ordering::Relaxed) % pending.len()];
+        let answer = connection.call(Method::GET, path, String::new()).await?;
+        settle(&answer, StatusCode::OK, PENDING_TEXT)
+    }
+
+    async fn devices(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
+        let path = format!("/api/2/mfa/users/{}/devices", self.population.any().user);
+        let answer = connection.call(Method::GET, &path, String::new()).await?;
+        settle(&answer, StatusCode::OK, "\"device_id\":\"")
+    }
+
+    async fn mixed(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
+        let chance = self.polled.fetch_add(1, Ordering::Relaxed) % 20;
+        match chance {
+            0 => self.population.newcomer(connection).await.map(done),
+            1 => settle(
+                &connection.token().await?,
+                StatusCode::OK,
+                "\"access_token\":",
+            ),
+            2 | 3 => {
+                let turn = self.population.turn(&self.target).await?;
+                let slip = verify(connection, &turn, &turn.wrong_code(), Some(WRONG)).await?;
+                settle(&slip, StatusCode::UNAUTHORIZED, FAILED)?;
+                let answer = verify(connection, &turn, &turn.code(), None).await?;
+                settle(&answer, StatusCode::OK, ACCEPTED)
             }
-            Self::Health => {
-                expect(
-                    connection,
-                    Method::GET,
-                    "/healthz",
-                    String::new(),
-                    StatusCode::OK,
-                )
-                .await
-            }
+            4 | 5 => self.devices(connection).await,
+            6..=11 => self.verify(connection).await,
+            _ => self.login(connection, 2).await,
         }
     }
 }
 
-async fn expect(
+async fn verify(
     connection: &mut Connection,
-    method: Method,
-    path: &str,
-    body: String,
-    expected: StatusCode,
-) -> anyhow::Result<()> {
-    let (status, body) = connection.call(method, path, body).await?;
-    anyhow::ensure!(
-        status == expected,
-        "{path}: {status} {}",
-        String::from_utf8_lossy(&body)
-    );
-    Ok(())
+    turn: &Turn<'_>,
+    code: &str,
+    display_name: Option<&str>,
+) -> anyhow::Result<Answer> {
+    let path = format!("/api/2/mfa/users/{}/verifications", turn.member.user);
+    let device = turn.member.device;
+    let body = match display_name {
+        None => format!("{{\"device_id\":{device},\"otp\":\"{code}\"}}"),
+        Some(name) => {
+            format!("{{\"device_id\":{device},\"otp\":\"{code}\",\"display_name\":\"{name}\"}}")
+        }
+    };
+    connection.call(Method::POST, &path, body).await
 }
+
+fn done((): ()) -> Outcome {
+    Outcome::Done
+}
+
+/// Checks an answer: its status, and what its body must hold.
+fn settle(answer: &Answer, expected: StatusCode, holds: &str) -> anyhow::Result<Outcome> {
+    if answer.is_shed() {
+        return Ok(Outcome::Shed);
+    }
+    let found = answer
+        .body
+        .windows(holds.len())
+        .any(|part| part == holds.as_bytes());
+    anyhow::ensure!(
+        answer.status == expected && found,
+        "{} in the place of {expected} with {holds}: {}",
+        answer.status,
+        String::from_utf8_lossy(&answer.body)
+    );
+    Ok(Outcome::Done)
+}
+
+fn id(answer: &Answer) -> anyhow::Result<String> {
+    let body = answer.json(StatusCode::CREATED)?;
+    let id = body["id"].as_str().context("something without an id")?;
+    Ok(id.to_owned())
+}
+
+/// The `display_name` of a request whose code is wrong, by which the baseline knows it.
+pub const WRONG: &str = "wrong";
+const PENDING: usize = 10_000;
+const ACCEPTED: &str = "\"type\":\"success\"";
+const FAILED: &str = "\"Authentication Failure\"";
+const PENDING_TEXT: &str = "\"pending\"";

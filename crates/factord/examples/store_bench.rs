@@ -63,6 +63,8 @@ async fn measure(
         keys: Keys::derive(&MasterKey::generate(&mut system_rng())),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: url::Url::parse("http://localhost:8080")?,
+        magic_link: factord::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));

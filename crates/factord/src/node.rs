@@ -4,25 +4,29 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::yubikey::{Checking, UnusableSettings};
 use crate::mfa::Core;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::service::access::Access;
-use crate::service::rate_limit::RateLimiter;
+use crate::service::rate_limit::{self, RateLimiter};
 use crate::service::{Service, cleaner};
+use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
 /// lets a developer do would be the end of a production's promises.
@@ -45,6 +49,10 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// Where people reach the service.
+    pub public_url: Url,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// How YubiKeys are checked.
@@ -53,12 +61,15 @@ pub struct Policy {
     pub rate_limit: Option<u32>,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
+impl Policy {
+    /// The defaults, for a service that people reach at `public_url`.
+    pub fn at(public_url: Url) -> Self {
         Self {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            public_url,
+            magic_link: MagicLinkMode::Off,
             channels: Vec::new(),
             yubikeys: Checking::default(),
             rate_limit: None,
@@ -86,6 +97,9 @@ pub enum NodeError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database server cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
     /// The servers that check YubiKeys cannot be set up.
     #[error(transparent)]
     Yubikeys(#[from] UnusableSettings),
@@ -123,34 +137,37 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens the data in `directory`, which is made if it is not there.
+    /// Opens the data at `location`; a directory is made if it is not there.
     ///
     /// # Errors
     /// [`NodeError`] if the data cannot be opened with this key, or belongs to another mode.
     pub async fn open(
-        directory: &Path,
+        location: &Location,
         key: &MasterKey,
         mode: Mode,
         policy: Policy,
     ) -> Result<Self, NodeError> {
-        check_mode(directory, mode)?;
-        let lock = lock(directory, mode)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let core = Arc::new(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
             catalogue: Catalogue::standard()
                 .sending_by(&policy.channels)
-                .with_yubikeys(policy.yubikeys.factor()?),
+                .with_yubikeys(policy.yubikeys.factor()?)
+                .with_magic_link(policy.magic_link),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            public_url: policy.public_url,
+            magic_link: policy.magic_link,
         });
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-            directory,
-            Arc::clone(&core),
-            Arc::clone(&clock),
-        )?);
-        claim(&*store, directory, mode).await?;
+        let (store, clock, lock) = match location {
+            Location::Directory(directory) => embedded(directory, mode, &core)?,
+            Location::Postgres(settings) => {
+                let store = PostgresStore::open((**settings).clone(), Arc::clone(&core)).await?;
+                let clock = store.clock();
+                (Arc::new(store) as Arc<dyn Store>, clock, None)
+            }
+        };
+        claim(&*store, location, mode).await?;
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
             .await?
@@ -171,20 +188,64 @@ impl Node {
         })
     }
 
-    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`.
+    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
+    /// node's.
     pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
-        let (stop, stopped) = watch::channel(());
-        let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
-        let mut tasks = JoinSet::new();
-        if let Some(sender) = sender {
-            let store = Arc::clone(&self.store);
-            tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
-        }
-        tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
-        shutdown.await;
-        drop(stop);
-        while tasks.join_next().await.is_some() {}
+        let (over, is_over) = watch::channel(());
+        let sharing = tokio::spawn({
+            let (store, access, mut is_over) =
+                (Arc::clone(&self.store), Arc::clone(&self.access), is_over);
+            rate_limit::share(store, access, async move { drop(is_over.changed().await) })
+        });
+        self.background(sender, shutdown).await;
+        drop(over);
+        // It panicked, or it has ended: there is nothing left to wait for.
+        drop(sharing.await);
     }
+
+    /// The work that one node at a time does.
+    async fn background(
+        &self,
+        sender: Option<Arc<dyn Sender>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let mut duty = tokio::select! {
+                () = &mut shutdown => return,
+                duty = self.store.duty() => duty,
+            };
+            let (stop, stopped) = watch::channel(());
+            let ended =
+                |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
+            let mut tasks = JoinSet::new();
+            if let Some(sender) = &sender {
+                let (store, sender) = (Arc::clone(&self.store), Arc::clone(sender));
+                tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+            }
+            tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
+            let over = tokio::select! {
+                () = &mut shutdown => true,
+                () = duty.lost() => false,
+            };
+            drop(stop);
+            while tasks.join_next().await.is_some() {}
+            if over {
+                return;
+            }
+        }
+    }
+}
+
+type Opened = (Arc<dyn Store>, Arc<dyn Clock>, Option<File>);
+
+/// Opens a directory, and takes it for this process.
+fn embedded(directory: &Path, mode: Mode, core: &Arc<Core>) -> Result<Opened, NodeError> {
+    check_mode(directory, mode)?;
+    let lock = lock(directory, mode)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let store = SqliteStore::open(directory, Arc::clone(core), Arc::clone(&clock))?;
+    Ok((Arc::new(store), clock, lock))
 }
 
 /// Refuses a directory that was used for the other way of running, before anything is written.
@@ -234,7 +295,7 @@ fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
 }
 
 /// Takes the directory for a mode, or finds that it was taken for the other.
-async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), NodeError> {
+async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(), NodeError> {
     let wanted = match mode {
         Mode::Dev => "dev",
         Mode::Serve | Mode::Administration => "serve",
@@ -243,7 +304,7 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
         None => Ok(store.set_setting(MODE, wanted.to_owned()).await?),
         Some(used) if used == wanted || mode == Mode::Administration => Ok(()),
         Some(used) => Err(NodeError::OtherMode {
-            directory: directory.display().to_string(),
+            directory: location.to_string(),
             used,
             wanted,
         }),

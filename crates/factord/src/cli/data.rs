@@ -10,6 +10,8 @@ use super::output::{Output, note};
 use crate::config::{Flag, Sources, Storage};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::User;
+use url::Url;
+
 use crate::node::{self, Mode, Node, Policy};
 use crate::store::UserFilter;
 
@@ -22,6 +24,9 @@ pub struct Data {
     /// The data directory [default: as configured, else factord-data]
     #[arg(long = "data", value_name = "DIR")]
     directory: Option<PathBuf>,
+    /// The database: sqlite:DIRECTORY or postgres://user@host/database [default: as configured, else the data directory]
+    #[arg(long, value_name = "URL", conflicts_with = "directory")]
+    database: Option<PathBuf>,
     /// The file with the sealing key [default: as configured, else the data directory's own]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -35,16 +40,18 @@ impl Data {
     pub async fn open(&self) -> anyhow::Result<Node> {
         let storage = self.storage()?;
         let node = Node::open(
-            &storage.data,
+            &storage.location,
             &storage.sealing_key,
             Mode::Administration,
-            Policy::default(),
+            // An administrative command sends nobody a link.
+            Policy::at(Url::parse("http://localhost")?),
         )
         .await;
         node.context("the data cannot be opened")
     }
 
-    fn storage(&self) -> anyhow::Result<Storage> {
+    /// Where the data is, and the key to it.
+    pub fn storage(&self) -> anyhow::Result<Storage> {
         let loaded = Storage::load(&self.sources())?;
         loaded.warnings.iter().for_each(|warning| note(warning));
         Ok(loaded.config)
@@ -54,7 +61,10 @@ impl Data {
     fn sources(&self) -> Sources {
         let mut sources = sources(
             self.config.as_deref(),
-            &[("data", "--data", self.directory.as_deref())],
+            &[
+                ("data", "--data", self.directory.as_deref()),
+                ("database.url", "--database", self.database.as_deref()),
+            ],
         );
         let own = self
             .directory

@@ -6,6 +6,7 @@ mod data;
 mod dev;
 mod import;
 mod key;
+mod migrate;
 mod output;
 mod serve;
 mod shutdown;
@@ -50,6 +51,9 @@ enum Command {
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Bring the schema of the database up to date
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
 }
 
 /// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
@@ -69,6 +73,7 @@ pub fn run() -> ExitCode {
             Command::Token(token) => token.run().await,
             Command::Yubikey(yubikey) => yubikey.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Migrate(migrate) => migrate.run().await,
         }
     });
     match result {

@@ -28,6 +28,9 @@ pub struct Serve {
     /// The data directory, in the place of what is configured
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The database, in the place of what is configured: sqlite:DIRECTORY or postgres://user@host/database
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    database: Option<PathBuf>,
     /// The file with the sealing key, in the place of what is configured
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -40,6 +43,7 @@ impl Serve {
         let flags = [
             ("listen", "--listen", listen.as_deref()),
             ("data", "--data", self.data.as_deref()),
+            ("database.url", "--database", self.database.as_deref()),
             ("sealing_key_file", "--key", self.key.as_deref()),
         ];
         let loaded = Config::load(&sources(self.config.as_deref(), &flags))?;
@@ -54,13 +58,15 @@ impl Serve {
         let policy = Policy {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
+            public_url: config.public_url.clone(),
+            magic_link: config.magic_link,
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
             channels: config.delivery.channels(),
             yubikeys: config.yubikeys.clone(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(
-            &config.storage.data,
+            &config.storage.location,
             &config.storage.sealing_key,
             Mode::Serve,
             policy,

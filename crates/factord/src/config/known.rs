@@ -5,14 +5,17 @@ use serde::forward_to_deserialize_any;
 
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
 use super::factors::{FactorsTable, YubikeyTable};
-use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET, YUBIKEY_SECRET};
-use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
+use super::secrets::{
+    DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET, YUBIKEY_SECRET,
+};
+use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 11] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 12] {
     [
         ("", fields::<Settings>()),
+        ("database", fields::<DatabaseTable>()),
         ("tls", fields::<TlsSettings>()),
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
@@ -50,6 +53,7 @@ pub(super) fn is_apart(variable: &str) -> bool {
     [
         SEALING_KEY_VARIABLE,
         CONFIG_VARIABLE,
+        DATABASE_PASSWORD.variable,
         SMTP_PASSWORD.variable,
         TWILIO_TOKEN.variable,
         WEBHOOK_SECRET.variable,

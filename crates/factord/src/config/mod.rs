@@ -19,9 +19,11 @@ use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
 use crate::delivery::settings::DeliverySettings;
+use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::yubikey::Checking;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
+use crate::store::Location;
 pub use error::{ConfigError, Problem};
 use layers::Source;
 use settings::Settings;
@@ -67,6 +69,8 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The origins that a `redirect_to` may lead to, HTTPS only.
     pub redirect_origins: Vec<Origin>,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
     /// Requests that one credential may make in an hour; `None` is no limit.
     pub rate_limit: Option<u32>,
     /// The bounds of connections and requests.
@@ -84,8 +88,8 @@ pub struct Config {
 /// Where the data is and how it is opened: all that the administrative commands need.
 #[derive(Debug)]
 pub struct Storage {
-    /// The data directory.
-    pub data: PathBuf,
+    /// Where the data is.
+    pub location: Location,
     /// The key from which everything that seals is derived.
     pub sealing_key: MasterKey,
 }
@@ -154,6 +158,7 @@ impl Config {
                         .into_iter()
                         .map(|origin| origin.0)
                         .collect(),
+                    magic_link: settings.magic_link,
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,
@@ -207,9 +212,10 @@ fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
 }
 
 fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) -> Option<Storage> {
+    let location = location(sources, settings).map_err(|problem| add(problems, problem));
     match sealing_key(sources, settings.sealing_key_file.as_deref()) {
         Ok(sealing_key) => Some(Storage {
-            data: settings.data.clone(),
+            location: location.ok()?,
             sealing_key,
         }),
         Err(problem) => {
@@ -217,6 +223,21 @@ fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) 
             None
         }
     }
+}
+
+fn location(sources: &Sources, settings: &Settings) -> Result<Location, Problem> {
+    let table = &settings.database;
+    let password = secrets::DATABASE_PASSWORD.read(sources, table.password_file.as_deref());
+    let password = password.map_err(|message| Problem {
+        key: secrets::DATABASE_PASSWORD.key.to_owned(),
+        source: Source::Resolved,
+        message,
+    })?;
+    let location = match &table.url {
+        Some(url) => url.0.clone(),
+        None => Location::Directory(settings.data.clone()),
+    };
+    Ok(location.with(password.as_ref(), table.connections.number() as usize))
 }
 
 /// Adds a problem, unless its key's own value was refused: that it is missing then says nothing new.

@@ -76,6 +76,12 @@ fn others_may(metadata: &std::fs::Metadata) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
+/// The password of the database's user.
+pub(super) const DATABASE_PASSWORD: Secret = Secret {
+    key: "database.password_file",
+    variable: "FACTORD_DATABASE_PASSWORD",
+    least: 1,
+};
 pub(super) const SMTP_PASSWORD: Secret = Secret {
     key: "delivery.smtp.password_file",
     variable: "FACTORD_DELIVERY_SMTP_PASSWORD",

@@ -9,8 +9,11 @@ use serde::Deserialize;
 use super::delivery::DeliveryTable;
 use super::factors::FactorsTable;
 use super::layers::Source;
-use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
+use super::values::{
+    DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
+};
 use super::{Limits, Problem};
+use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -25,13 +28,33 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Vec<Proxy>,
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
+    pub(super) magic_link: MagicLinkMode,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
+    pub(super) database: DatabaseTable,
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
     pub(super) delivery: DeliveryTable,
     pub(super) factors: FactorsTable,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DatabaseTable {
+    pub(super) url: Option<DatabaseUrl>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) connections: Within<1, 1000>,
+}
+
+impl Default for DatabaseTable {
+    fn default() -> Self {
+        Self {
+            url: None,
+            password_file: None,
+            connections: Within(16),
+        }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -82,7 +105,9 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
+            magic_link: MagicLinkMode::Bound,
             rate_limit: None,
+            database: DatabaseTable::default(),
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),

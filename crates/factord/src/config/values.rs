@@ -11,6 +11,7 @@ use url::{Host, Origin, Url};
 
 use crate::delivery::is_loopback;
 use crate::delivery::twilio::Caller;
+use crate::store::Location;
 
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +61,15 @@ macro_rules! from_text {
         }
     };
 }
+
+/// The URL of a database.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DatabaseUrl(pub(super) Location);
+
+from_text!(DatabaseUrl, |text| {
+    let location = Location::parse(text);
+    location.map(Self).map_err(|error| error.to_string())
+});
 
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
+use super::magic_link::{MagicLink, MagicLinkMode};
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::yubikey::{OWN, YubiKey};
@@ -36,12 +37,27 @@ impl Catalogue {
                 offered(58_959, &SMS),
                 disabled(58_960), // OneLogin Voice
                 offered(58_961, &EMAIL),
-                disabled(58_962), // Email MagicLink
+                offered(MAGIC_LINK, &MagicLink),
                 disabled(58_963), // WebAuthn
                 offered(YUBIKEY, &OWN),
                 offered(58_965, &RecoveryCodes),
             ],
         }
+    }
+
+    /// The same with one more factor, under an id that no other has.
+    ///
+    /// # Panics
+    /// If the id is taken: a mistake in the program.
+    #[must_use]
+    pub fn with(mut self, id: i64, factor: &'static dyn Factor) -> Self {
+        let taken = self.entries.iter().any(|entry| entry.id == id);
+        assert!(!taken, "the factor id {id} is taken");
+        self.entries.push(Entry {
+            id,
+            factor: Some(factor),
+        });
+        self
     }
 
     /// The same, but for the factors that send messages by a way for which nothing is set up: they are disabled.
@@ -66,6 +82,16 @@ impl Catalogue {
         self
     }
 
+    /// The same, without magic links where they are off.
+    pub fn with_magic_link(mut self, mode: MagicLinkMode) -> Self {
+        for entry in &mut self.entries {
+            entry.factor = entry
+                .factor
+                .filter(|_| entry.id != MAGIC_LINK || mode != MagicLinkMode::Off);
+        }
+        self
+    }
+
     /// The factor with this id, if it is offered.
     pub fn factor(&self, id: i64) -> Option<&'static dyn Factor> {
         self.entries.iter().find(|entry| entry.id == id)?.factor
@@ -86,6 +112,7 @@ impl Catalogue {
 
 /// The id of Authenticator.
 pub const AUTHENTICATOR: i64 = 58_957;
+const MAGIC_LINK: i64 = 58_962;
 const YUBIKEY: i64 = 58_964;
 
 impl fmt::Debug for Catalogue {

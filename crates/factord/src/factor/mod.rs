@@ -5,6 +5,7 @@ pub mod authenticator;
 pub mod catalogue;
 mod delivered_code;
 pub mod email;
+pub mod magic_link;
 pub mod recovery_codes;
 pub mod sms;
 pub mod token;

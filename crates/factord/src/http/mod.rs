@@ -19,6 +19,7 @@ mod health;
 mod mfa_token;
 mod oauth;
 mod openapi;
+mod pages;
 mod query;
 mod respell;
 mod users;
@@ -112,7 +113,8 @@ fn operations(app: &App) -> OpenApiRouter<App> {
         ))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
-        .routes(routes!(health::metrics));
+        .routes(routes!(health::metrics))
+        .merge(pages::operations());
     match app.dev {
         Some(_) => routes.merge(dev::operations()),
         None => routes,

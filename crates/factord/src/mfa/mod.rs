@@ -28,8 +28,10 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::magic_link::MagicLinkMode;
 use redirect::RedirectPolicy;
 use rules::Rules;
+use url::Url;
 
 #[cfg(test)]
 mod tests;
@@ -47,4 +49,15 @@ pub struct Core {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// Where people reach the service: every link begins with it.
+    pub public_url: Url,
+    /// What pressing the button behind a magic link does.
+    pub magic_link: MagicLinkMode,
+}
+
+impl Core {
+    /// The address of a page of the service.
+    pub fn link(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url)
+    }
 }

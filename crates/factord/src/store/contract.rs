@@ -37,6 +37,14 @@ macro_rules! contract {
                 super::$promise(&super::World::on_sqlite()).await;
             })+
         }
+        mod postgres_keeps_the_contract {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $promise() {
+                if let Some(world) = super::World::on_postgres().await {
+                    super::$promise(&world).await;
+                }
+            })+
+        }
         mod memory_keeps_the_contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
@@ -196,8 +204,12 @@ async fn a_destination_has_one_history_whoever_sends_there(world: &World) {
 
 async fn hardware_exists_once_whoever_has_it(world: &World) {
     let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
-    let racing = world.race(100, ada, || press("key", 7)).await;
-    let mut counts: Vec<_> = racing.into_iter().map(Result::unwrap).collect();
+    let (one, other) = tokio::join!(
+        world.race(50, ada, || press("key", 7)),
+        world.race(50, bob, || press("key", 8)),
+    );
+    let both = one.into_iter().chain(other);
+    let mut counts: Vec<_> = both.map(Result::unwrap).collect();
     counts.sort_unstable();
     assert_eq!(counts, (1..=100).collect::<Vec<_>>());
     assert_eq!(world.decide(bob, press("key", 8)).await, Ok(101));
@@ -803,6 +815,18 @@ impl World {
         Self::of(|core, clock, folder| Arc::new(SqliteStore::open(folder, core, clock).unwrap()))
     }
 
+    /// On the server under test, if there is one.
+    pub async fn on_postgres() -> Option<Self> {
+        let settings = postgres::tests::scratch().await?;
+        let clock = Arc::new(ManualClock::at(START));
+        let given = Arc::clone(&clock) as Arc<dyn Clock>;
+        Some(Self {
+            store: Arc::new(postgres::tests::at(settings, core(1), given).await),
+            clock,
+            folder: TempDir::new().unwrap(),
+        })
+    }
+
     pub fn in_memory() -> Self {
         Self::of(|core, clock, _| Arc::new(MemoryStore::new(core, clock)))
     }
@@ -932,6 +956,8 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
     })
 }

@@ -177,6 +177,8 @@ impl Scene {
             keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
             catalogue: Catalogue::standard(),
             service_name: "Example".to_owned(),
+            public_url: "http://localhost:8080".parse().unwrap(),
+            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));

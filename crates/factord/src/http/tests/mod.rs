@@ -60,14 +60,31 @@ impl Server {
 
     /// The same with a rate limit, or with a changed state.
     pub(super) fn with(rate_limit: Option<u32>, change: impl FnOnce(&mut AppState)) -> Self {
+        Self::of(rate_limit, |_| {}, change)
+    }
+
+    /// The same with other rules.
+    pub(super) fn with_core(change: impl FnOnce(&mut Core)) -> Self {
+        Self::of(None, change, |_| {})
+    }
+
+    fn of(
+        rate_limit: Option<u32>,
+        change_core: impl FnOnce(&mut Core),
+        change: impl FnOnce(&mut AppState),
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
-        let core = Arc::new(Core {
+        let mut core = Core {
             rules: Rules::default(),
             keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
+            public_url: "http://localhost:8080".parse().unwrap(),
+            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
-        });
+        };
+        change_core(&mut core);
+        let core = Arc::new(core);
         let shared: Arc<dyn Clock> = clock.clone();
         let memory = MemoryStore::new(Arc::clone(&core), Arc::clone(&shared));
         let store: Arc<dyn Store> = Arc::new(memory);

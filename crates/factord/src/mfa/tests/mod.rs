@@ -43,7 +43,9 @@ use crate::factor::catalogue::Catalogue;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
+const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
+const YUBIKEY: i64 = 58_964;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
@@ -80,6 +82,8 @@ impl World {
                 keys: Keys::derive(&MasterKey::generate(&mut rng)),
                 catalogue: Catalogue::standard(),
                 service_name: "Example & Co".to_owned(),
+                public_url: "http://localhost:8080".parse().unwrap(),
+                magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
                 redirects: RedirectPolicy::Loopback,
             },
             now,

@@ -34,7 +34,8 @@ fn an_authenticator_is_enrolled_by_its_current_code() {
     let code = world.totp(&secret_of(&view), 0);
     let device = world.confirm(view.registration.id, &code).unwrap();
     assert_eq!(world.user.mfa.devices[0].number, device.number());
-    assert_eq!(factors(&world), [SMS, EMAIL, RECOVERY_CODES]);
+    let left = [SMS, EMAIL, MAGIC_LINK, YUBIKEY, RECOVERY_CODES];
+    assert_eq!(factors(&world), left);
 }
 
 #[test]

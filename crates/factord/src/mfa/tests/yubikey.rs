@@ -8,8 +8,6 @@ use crate::crypto::yubico_otp::tests::press;
 use crate::crypto::yubico_otp::{Counter, PublicId, Secret};
 use crate::factor::yubikey::NewKey;
 
-const YUBIKEY: i64 = 58_964;
-
 /// A key in somebody's hand.
 struct Key {
     id: PublicId,

@@ -1,4 +1,5 @@
-//! The store on SQLite: one file, one thread that writes in groups, and readers that never wait for it.
+//! The store on SQLite: one file, one thread that writes in groups, one that syncs them, and readers that wait for
+//! neither but to show only what is durable.
 
 mod credentials;
 mod decision;
@@ -9,12 +10,14 @@ mod hardware;
 mod messages;
 mod open;
 mod readers;
+mod syncer;
 #[cfg(test)]
 mod tests;
 mod upkeep;
 mod users;
 mod writer;
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -36,8 +39,9 @@ use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
-pub use open::OpenError;
+pub use open::{OpenError, schema};
 use readers::Readers;
+use syncer::Progress;
 use writer::{Signals, Surroundings, Work, Writer, Writing};
 
 /// A store in a SQLite file. Several processes may use the same file; none keeps anything of a user in memory.
@@ -50,6 +54,7 @@ pub struct SqliteStore {
     signals: Signals,
     readers: Arc<Readers>,
     writer: Writer,
+    progress: Arc<Progress>,
 }
 
 impl SqliteStore {
@@ -69,13 +74,19 @@ impl SqliteStore {
             Arc::clone(&surroundings.clock),
         );
         let signals = surroundings.signals.clone();
-        let writer = Writer::start(conn, surroundings).map_err(OpenError::Thread)?;
+        let log = File::open(folder.join(LOG)).map_err(|source| OpenError::Create {
+            path: folder.join(LOG),
+            source,
+        })?;
+        let (writer, progress) =
+            Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
         Ok(Self {
             core,
             clock,
             signals,
             readers: Arc::new(Readers::of(path)),
             writer,
+            progress,
         })
     }
 
@@ -84,7 +95,11 @@ impl SqliteStore {
         &'a self,
         reading: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'a,
     ) -> Answer<'a, T> {
-        Box::pin(async move { self.readers.read(reading) })
+        Box::pin(async move {
+            let answer = self.readers.read(reading)?;
+            self.progress.caught_up().await?;
+            Ok(answer)
+        })
     }
 
     /// A reading that may take long, on a thread for such.
@@ -94,11 +109,13 @@ impl SqliteStore {
     ) -> Answer<'_, T> {
         let readers = Arc::clone(&self.readers);
         Box::pin(async move {
-            tokio::task::spawn_blocking(move || readers.read(reading))
+            let answer = tokio::task::spawn_blocking(move || readers.read(reading))
                 .await
                 .unwrap_or_else(|_| {
                     Err(StoreError::Unavailable("a reading ended early".to_owned()))
-                })
+                })?;
+            self.progress.caught_up().await?;
+            Ok(answer)
         })
     }
 
@@ -286,8 +303,9 @@ impl Surroundings {
             clock,
             rng: Box::new(clock::system_rng()),
             signals: Signals::default(),
-            fatal: Box::new(stop_the_process),
+            fatal: Arc::new(stop_the_process),
             commit: Box::new(writer::commit),
+            sync: Box::new(File::sync_data),
         }
     }
 }
@@ -314,3 +332,5 @@ fn integer(number: usize) -> i64 {
 
 /// The database's name within its folder.
 pub const FILE: &str = "factord.db";
+/// Its write-ahead log, which SQLite names so.
+const LOG: &str = "factord.db-wal";

@@ -92,9 +92,26 @@ pub(super) fn writer(
         }),
         Ok(true) => {
             empty_log(&conn).map_err(sqlite)?;
+            conn.execute_batch(SYNCED_BY_US).map_err(sqlite)?;
             Ok(conn)
         }
     }
+}
+
+/// The schema of the file in `folder` (0 if there is none) and the newest that is known here. Changes nothing.
+///
+/// # Errors
+/// [`OpenError::Sqlite`] if the file cannot be read.
+pub fn schema(folder: &Path) -> Result<(i64, i64), OpenError> {
+    let path = folder.join(super::FILE);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if !path.exists() {
+        return Ok((0, known));
+    }
+    let found = reader(&path)
+        .and_then(|conn| conn.query_row("PRAGMA user_version", (), |row| row.get(0)))
+        .map_err(|source| OpenError::Sqlite { path, source })?;
+    Ok((found, known))
 }
 
 /// Opens a connection that only reads.
@@ -210,7 +227,7 @@ fn key_fits(conn: &Connection, keys: &Keys, rng: &mut dyn CryptoRng) -> rusqlite
 /// The schema, one step a file; a step that was released never changes.
 const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_initial.sql")];
 
-/// A commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
+/// Until the store is open a commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
 /// in the cache already, and so it costs little. Older versions stay in the log until the next idle clean-up, or until
 /// it is written over after 64 MiB; a shorter one would stop the writer more often to copy it into the file.
 const WRITER_SETTINGS: &str = "
@@ -222,6 +239,10 @@ const WRITER_SETTINGS: &str = "
     PRAGMA wal_autocheckpoint = 16000;
     PRAGMA journal_size_limit = 67108864;
 ";
+
+/// From then on commits leave the syncing to the [syncer](super::syncer). SQLite goes on to sync the log before a
+/// checkpoint copies from it, and the head of a log that begins anew.
+const SYNCED_BY_US: &str = "PRAGMA synchronous = NORMAL";
 
 const READER_SETTINGS: &str = "
     PRAGMA query_only = ON;

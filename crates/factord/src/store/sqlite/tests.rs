@@ -2,9 +2,11 @@
 //! nothing.
 
 use std::os::unix::fs::PermissionsExt;
-use std::sync::Mutex;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::sync::{Condvar, Mutex};
+use std::task::Poll;
 
 use rusqlite::ffi;
 use tempfile::TempDir;
@@ -60,8 +62,8 @@ async fn writes_that_wait_together_share_one_commit() {
         answer.await.unwrap().unwrap();
     }
     assert_eq!(world.count(user).await, 50);
-    // The user, the decision that holds the others up, and the group.
-    assert_eq!(commits.load(Ordering::Relaxed), 3);
+    // The user, and the group of the decision that holds the others up.
+    assert_eq!(commits.load(Ordering::Relaxed), 2);
 }
 
 #[tokio::test]
@@ -174,6 +176,107 @@ async fn a_failed_sync_stops_the_process_and_acknowledges_nothing() {
     let fatal = world.fatal.lock().unwrap().clone();
     assert_eq!(fatal.len(), 1);
     assert!(fatal[0].contains("commit failed"), "{fatal:?}");
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_synced_stops_the_process_and_nothing_of_it_is_acknowledged_or_shown()
+{
+    let broken = Arc::new(AtomicBool::default());
+    let world = Scene::syncing({
+        let broken = Arc::clone(&broken);
+        move |log| match broken.load(Ordering::Relaxed) {
+            true => Err(std::io::Error::from_raw_os_error(5)),
+            false => log.sync_data(),
+        }
+    });
+    let user = world.user().await;
+    broken.store(true, Ordering::Relaxed);
+    assert!(decide(&*world.store, user, counting()).await.is_err());
+    assert!(world.store.load(user, None).await.is_err());
+    assert!(decide(&*world.store, user, counting()).await.is_err());
+    let fatal = world.fatal.lock().unwrap().clone();
+    assert_eq!(fatal.len(), 1, "{fatal:?}");
+    assert!(fatal[0].contains("sync failed"), "{fatal:?}");
+}
+
+#[tokio::test]
+async fn what_is_not_synced_yet_is_neither_acknowledged_nor_shown() {
+    let gate = Gate::default();
+    let world = Scene::syncing({
+        let gate = gate.clone();
+        move |log| {
+            gate.pass();
+            log.sync_data()
+        }
+    });
+    let user = world.user().await;
+    gate.close();
+    let mut acknowledged = submit(&*world.store, user, counting());
+    gate.reached();
+    // It is committed: any other connection reads it.
+    let raw = Connection::open(world.folder.path().join(FILE)).unwrap();
+    let stored: String = raw
+        .query_row("SELECT mfa FROM users", (), |row| row.get(0))
+        .unwrap();
+    let mut shown = std::pin::pin!(world.count(user));
+    let mut listed = std::pin::pin!(world.store.users(UserFilter {
+        limit: 1,
+        ..UserFilter::default()
+    }));
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+        assert!(is_pending(shown.as_mut()).await, "{stored}");
+        assert!(is_pending(listed.as_mut()).await);
+        assert!(acknowledged.try_recv().is_err());
+    }
+    gate.open();
+    assert_eq!(shown.await, 1);
+    assert_eq!(listed.await.unwrap().total, 1);
+    assert_eq!(acknowledged.await.unwrap(), Ok(Some(Ok(1))));
+}
+
+#[tokio::test]
+async fn what_comes_during_a_sync_shares_the_next_one() {
+    let (gate, syncs) = (Gate::default(), Arc::new(AtomicUsize::default()));
+    let world = Scene::syncing({
+        let (gate, syncs) = (gate.clone(), Arc::clone(&syncs));
+        move |log| {
+            gate.pass();
+            syncs.fetch_add(1, Ordering::Relaxed);
+            log.sync_data()
+        }
+    });
+    let user = world.user().await;
+    gate.close();
+    let first = submit(&*world.store, user, counting());
+    gate.reached();
+    let rest: Vec<_> = (0..50)
+        .map(|_| submit(&*world.store, user, counting()))
+        .collect();
+    gate.open();
+    assert_eq!(first.await.unwrap(), Ok(Some(Ok(1))));
+    for answer in rest {
+        answer.await.unwrap().unwrap();
+    }
+    // The user, the first, and all the others.
+    assert_eq!(syncs.load(Ordering::Relaxed), 3);
+    assert_eq!(world.count(user).await, 51);
+}
+
+#[tokio::test]
+async fn a_commit_that_failed_holds_up_nobody_who_reads() {
+    let full = Arc::new(AtomicBool::default());
+    let world = Scene::committing({
+        let full = Arc::clone(&full);
+        move |conn| match full.load(Ordering::Relaxed) {
+            true => Err(failure(ffi::SQLITE_FULL)),
+            false => writer::commit(conn),
+        }
+    });
+    let user = world.user().await;
+    full.store(true, Ordering::Relaxed);
+    assert!(decide(&*world.store, user, counting()).await.is_err());
+    assert_eq!(world.count(user).await, 0);
 }
 
 #[tokio::test]
@@ -370,7 +473,7 @@ struct Scene {
     store: Arc<SqliteStore>,
     /// What the process would have been stopped for.
     fatal: Arc<Mutex<Vec<String>>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Scene {
@@ -381,18 +484,30 @@ impl Scene {
     fn committing(
         commit: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Self {
+        Self::with(commit, File::sync_data)
+    }
+
+    fn syncing(sync: impl FnMut(&File) -> std::io::Result<()> + Send + 'static) -> Self {
+        Self::with(writer::commit, sync)
+    }
+
+    fn with(
+        commit: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
+        sync: impl FnMut(&File) -> std::io::Result<()> + Send + 'static,
+    ) -> Self {
         let folder = TempDir::new().unwrap();
         let fatal: Arc<Mutex<Vec<String>>> = Arc::default();
         let heard = Arc::clone(&fatal);
         let surroundings = Surroundings {
             commit: Box::new(commit),
-            fatal: Box::new(move |reason| heard.lock().unwrap().push(reason.to_owned())),
+            sync: Box::new(sync),
+            fatal: Arc::new(move |reason: &str| heard.lock().unwrap().push(reason.to_owned())),
             ..Surroundings::of(core(1), Arc::new(ManualClock::at(START)))
         };
         Self {
             store: Arc::new(SqliteStore::open_in(folder.path(), surroundings).unwrap()),
             fatal,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -417,7 +532,8 @@ impl Scene {
         let (going, gone) = mpsc::channel();
         let (release, held) = mpsc::channel::<()>();
         let holding = command(move |_| {
-            going.send(()).unwrap();
+            // It may run again, when nobody listens any more.
+            going.send(()).ok();
             // Until the sender is dropped.
             held.recv().ok();
             Ok(())
@@ -430,6 +546,47 @@ impl Scene {
         drop(release);
         answers
     }
+}
+
+/// A gate that a thread passes through, and can be made to wait at.
+#[derive(Clone, Default)]
+struct Gate(Arc<(Mutex<GateState>, Condvar)>);
+
+#[derive(Default)]
+struct GateState {
+    closed: bool,
+    waiting: bool,
+}
+
+impl Gate {
+    fn pass(&self) {
+        let (state, changed) = &*self.0;
+        let mut state = state.lock().unwrap();
+        state.waiting = true;
+        changed.notify_all();
+        let mut state = changed.wait_while(state, |state| state.closed).unwrap();
+        state.waiting = false;
+    }
+
+    fn close(&self) {
+        self.0.0.lock().unwrap().closed = true;
+    }
+
+    fn open(&self) {
+        self.0.0.lock().unwrap().closed = false;
+        self.0.1.notify_all();
+    }
+
+    /// Waits until somebody waits at it.
+    fn reached(&self) {
+        let state = self.0.0.lock().unwrap();
+        drop(self.0.1.wait_while(state, |state| !state.waiting).unwrap());
+    }
+}
+
+/// Whether a future is not ready yet.
+async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
+    std::future::poll_fn(|cx| Poll::Ready(future.as_mut().poll(cx).is_pending())).await
 }
 
 /// Submits at once; the answer comes later.

@@ -1,6 +1,8 @@
-//! The one thread that writes. It takes all that is waiting into one transaction, and answers when that is synced:
-//! the more wait, the less each pays for the sync.
+//! The one thread that writes. It takes all that is waiting into one transaction, and more while the one before is
+//! being synced: the more wait, the less each pays for the sync. Whoever asked is answered when it is synced, by the
+//! [syncer](super::syncer).
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
@@ -12,6 +14,7 @@ use tokio::sync::Notify;
 
 use super::error::changed_nothing;
 use super::open;
+use super::syncer::{Group, Parts, Progress, SyncLog, Syncer};
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
 use crate::store::StoreError;
@@ -61,7 +64,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    fn tell(&self, tell: Tell) {
+    /// Tells them.
+    pub fn tell(&self, tell: Tell) {
         if tell.messages {
             self.messages.notify_one();
         }
@@ -78,57 +82,106 @@ pub(super) struct Surroundings {
     pub rng: Box<dyn CryptoRng + Send>,
     pub signals: Signals,
     /// Called when what is on the disk is unknown; must end the process.
-    pub fatal: Box<dyn Fn(&str) + Send>,
+    pub fatal: Fatal,
     /// Commits the open transaction.
     pub commit: Commit,
+    /// Brings what was committed to the disk.
+    pub sync: SyncLog,
 }
 
-/// Commits the open transaction: it is on the disk when this returns.
+/// Ends the process, for the reason that it is given.
+pub(super) type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Commits the open transaction: it can be read, and is in the log when that is synced.
 pub(super) type Commit = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
 /// The way to the writer. Dropping it waits until all that was submitted is done and the file is closed.
 pub(super) struct Writer {
-    queue: Option<SyncSender<Box<dyn Work>>>,
+    queue: SyncSender<Item>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// What the writer hears.
+pub(super) enum Item {
+    /// Work to do.
+    Work(Box<dyn Work>),
+    /// So many groups are synced.
+    Synced(usize),
+    /// There will be no more work.
+    End,
+}
+
 impl Writer {
-    /// Starts the thread.
-    pub fn start(conn: Connection, surroundings: Surroundings) -> std::io::Result<Self> {
-        let (sender, receiver) = sync_channel(QUEUE);
+    /// Starts the thread, and that of the syncer.
+    pub fn start(
+        conn: Connection,
+        log: File,
+        surroundings: Surroundings,
+    ) -> std::io::Result<(Self, Arc<Progress>)> {
+        let (queue, items) = sync_channel(QUEUE);
+        let Surroundings {
+            core,
+            clock,
+            rng,
+            signals,
+            fatal,
+            commit,
+            sync,
+        } = surroundings;
+        let (progress, durable) = Progress::new();
+        let syncer = Syncer::start(Parts {
+            log,
+            sync,
+            signals,
+            fatal: Arc::clone(&fatal),
+            durable,
+            writer: queue.clone(),
+        })?;
+        let mut writing = Loop {
+            arrivals: Arrivals {
+                items,
+                unsynced: 0,
+                ended: false,
+            },
+            syncer,
+            decider: Decider {
+                conn,
+                core,
+                clock,
+                rng,
+            },
+            commit,
+            fatal,
+            progress: Arc::clone(&progress),
+            emptying: false,
+        };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || {
-                Loop {
-                    conn,
-                    surroundings,
-                    emptying: false,
-                }
-                .serve_or_stop(&receiver);
-            })?;
-        Ok(Self {
-            queue: Some(sender),
+            .spawn(move || writing.serve_or_stop())?;
+        let writer = Self {
+            queue,
             thread: Some(thread),
-        })
+        };
+        Ok((writer, progress))
     }
 
     /// Hands work over; it hears at once if there is no room for it.
     pub fn submit(&self, work: Box<dyn Work>) {
-        let Some(queue) = &self.queue else {
-            return;
-        };
-        let (work, reason) = match queue.try_send(work) {
+        let (item, reason) = match self.queue.try_send(Item::Work(work)) {
             Ok(()) => return,
-            Err(TrySendError::Full(work)) => (work, "too many writes are waiting"),
-            Err(TrySendError::Disconnected(work)) => (work, "the writer has stopped"),
+            Err(TrySendError::Full(item)) => (item, "too many writes are waiting"),
+            Err(TrySendError::Disconnected(item)) => (item, "the writer has stopped"),
         };
-        work.done(Err(StoreError::Unavailable(reason.to_owned())));
+        if let Item::Work(work) = item {
+            work.done(Err(StoreError::Unavailable(reason.to_owned())));
+        }
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue = None;
+        // It may have stopped by itself.
+        drop(self.queue.send(Item::End));
         if let Some(thread) = self.thread.take() {
             // It panicked, or it is done: there is nothing left to wait for.
             drop(thread.join());
@@ -137,8 +190,13 @@ impl Drop for Writer {
 }
 
 struct Loop {
-    conn: Connection,
-    surroundings: Surroundings,
+    // In the order in which they end: nobody is told any more, all is synced and answered, the file is closed.
+    arrivals: Arrivals,
+    syncer: Syncer,
+    decider: Decider,
+    commit: Commit,
+    fatal: Fatal,
+    progress: Arc<Progress>,
     /// Whether the log still holds what was erased.
     emptying: bool,
 }
@@ -155,17 +213,15 @@ enum Failure {
 
 impl Loop {
     /// A process whose writer has panicked can do nothing more that matters, so it ends.
-    fn serve_or_stop(&mut self, queue: &Receiver<Box<dyn Work>>) {
-        if catch_unwind(AssertUnwindSafe(|| self.serve(queue))).is_err() {
-            (self.surroundings.fatal)("the writer panicked");
+    fn serve_or_stop(&mut self) {
+        if catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
+            (self.fatal)("the writer panicked");
         }
     }
 
-    fn serve(&mut self, queue: &Receiver<Box<dyn Work>>) {
-        while let Some(first) = self.next(queue) {
-            let mut group = vec![first];
-            group.extend(queue.try_iter().take(MOST_IN_GROUP - 1));
-            if !self.settle(group) {
+    fn serve(&mut self) {
+        while let Some(first) = self.next() {
+            if !self.settle(vec![first], true) {
                 return;
             }
         }
@@ -173,54 +229,67 @@ impl Loop {
 
     /// Waits for work; `None` if there will be no more. The log is emptied when nothing is waiting: while there always
     /// is, it is written over within seconds.
-    fn next(&mut self, queue: &Receiver<Box<dyn Work>>) -> Option<Box<dyn Work>> {
+    fn next(&mut self) -> Option<Box<dyn Work>> {
         if self.emptying {
-            match queue.try_recv() {
-                Ok(work) => return Some(work),
-                Err(TryRecvError::Disconnected) => return None,
-                Err(TryRecvError::Empty) => self.emptying = !self.empty_log(),
+            match self.arrivals.poll() {
+                Next::Work(work) => return Some(work),
+                Next::Nothing => self.emptying = !self.empty_log(),
+                Next::End => return None,
             }
         }
-        queue.recv().ok()
+        self.arrivals.wait()
     }
 
     /// `false` if it has to be tried again: somebody reads from the log just now.
     fn empty_log(&self) -> bool {
-        open::empty_log(&self.conn).unwrap_or_else(|error| {
+        open::empty_log(&self.decider.conn).unwrap_or_else(|error| {
             tracing::warn!(%error, "the log of the database cannot be emptied");
             false
         })
     }
 
-    /// Commits a group and answers it. If one piece of work fails, each is done by itself, so that it fails alone.
-    /// `false` if the writer must not go on.
-    fn settle(&mut self, mut group: Vec<Box<dyn Work>>) -> bool {
-        let result = match self.attempt(&mut group) {
-            Ok(tell) => Ok(tell),
-            Err(Failure::Work(_)) if group.len() > 1 => {
-                return group.into_iter().all(|work| self.settle(vec![work]));
+    /// Commits a group, with what else comes if it may grow, and hands it over to be synced and answered. If one piece
+    /// of work fails, each is done by itself, so that it fails alone. `false` if the writer must not go on.
+    fn settle(&mut self, mut works: Vec<Box<dyn Work>>, may_grow: bool) -> bool {
+        let error = match self.attempt(&mut works, may_grow) {
+            Ok(tell) => {
+                self.emptying |= tell.empty_log;
+                return self.hand_over(works, tell);
             }
-            Err(Failure::Work(error) | Failure::Group(error)) => Err(error),
+            Err(Failure::Work(_)) if works.len() > 1 => {
+                return works.into_iter().all(|work| self.settle(vec![work], false));
+            }
+            Err(Failure::Work(error) | Failure::Group(error)) => error,
             Err(Failure::Fatal(reason)) => {
-                (self.surroundings.fatal)(&reason);
+                (self.fatal)(&reason);
                 return false;
             }
         };
-        let tell = result.as_ref().copied().unwrap_or_default();
-        self.surroundings.signals.tell(tell);
-        for work in group {
-            work.done(result.clone().map(drop));
+        for work in works {
+            work.done(Err(error.clone()));
         }
-        self.emptying |= tell.empty_log;
-        true
+        // What may have begun and came to nothing holds up nobody who reads.
+        self.hand_over(Vec::new(), Tell::default())
     }
 
-    fn attempt(&mut self, group: &mut [Box<dyn Work>]) -> Result<Tell, Failure> {
-        execute(&self.conn, "BEGIN IMMEDIATE").map_err(|error| Failure::Group(error.into()))?;
+    fn hand_over(&mut self, works: Vec<Box<dyn Work>>, tell: Tell) -> bool {
+        self.arrivals.unsynced += 1;
+        self.syncer.hand_over(Group {
+            number: self.progress.begun(),
+            works,
+            tell,
+        })
+    }
+
+    fn attempt(&mut self, works: &mut Vec<Box<dyn Work>>, may_grow: bool) -> Result<Tell, Failure> {
+        execute(&self.decider.conn, "BEGIN IMMEDIATE")
+            .map_err(|error| Failure::Group(error.into()))?;
         let mut tell = Tell::default();
-        let result = self.run(group, &mut tell).map_err(Failure::Work);
-        let result = result.and_then(|()| {
-            (self.surroundings.commit)(&self.conn).map_err(|error| {
+        let arrivals = may_grow.then_some(&mut self.arrivals);
+        let result = self.decider.run(works, arrivals, &mut tell);
+        let result = result.map_err(Failure::Work).and_then(|()| {
+            self.progress.begin();
+            (self.commit)(&self.decider.conn).map_err(|error| {
                 if changed_nothing(&error) {
                     Failure::Group(error.into())
                 } else {
@@ -234,31 +303,129 @@ impl Loop {
         result.map(|()| tell)
     }
 
-    fn run(&mut self, group: &mut [Box<dyn Work>], tell: &mut Tell) -> Result<(), StoreError> {
-        let Surroundings {
-            core, clock, rng, ..
-        } = &mut self.surroundings;
-        let mut writing = Writing {
-            conn: &self.conn,
-            core,
-            now: clock.now(),
-            rng: &mut **rng,
-            tell,
-        };
-        for work in group {
-            writing.now = clock.now();
-            work.run(&mut writing)?;
-        }
-        Ok(())
-    }
-
     /// Some errors have rolled back already.
     fn roll_back(&self) -> Result<(), Failure> {
-        if self.conn.is_autocommit() {
+        let conn = &self.decider.conn;
+        if conn.is_autocommit() {
             return Ok(());
         }
-        execute(&self.conn, "ROLLBACK")
+        execute(conn, "ROLLBACK")
             .map_err(|error| Failure::Fatal(format!("a transaction cannot be undone: {error}")))
+    }
+}
+
+/// What works run with.
+struct Decider {
+    conn: Connection,
+    core: Arc<Core>,
+    clock: Arc<dyn Clock>,
+    rng: Box<dyn CryptoRng + Send>,
+}
+
+impl Decider {
+    /// Runs what is there, and what joins it, in the open transaction.
+    fn run(
+        &mut self,
+        works: &mut Vec<Box<dyn Work>>,
+        mut arrivals: Option<&mut Arrivals>,
+        tell: &mut Tell,
+    ) -> Result<(), StoreError> {
+        let mut writing = Writing {
+            conn: &self.conn,
+            core: &self.core,
+            now: self.clock.now(),
+            rng: &mut *self.rng,
+            tell,
+        };
+        let mut done = 0;
+        loop {
+            for work in &mut works[done..] {
+                writing.now = self.clock.now();
+                work.run(&mut writing)?;
+            }
+            done = works.len();
+            let joining = arrivals
+                .as_mut()
+                .and_then(|arrivals| arrivals.joining(done));
+            match joining {
+                Some(work) => works.push(work),
+                None => return Ok(()),
+            }
+        }
+    }
+}
+
+/// What comes to the writer.
+struct Arrivals {
+    items: Receiver<Item>,
+    /// Groups that were handed over and are not synced yet.
+    unsynced: usize,
+    /// Whether there will be no more work.
+    ended: bool,
+}
+
+enum Next {
+    Work(Box<dyn Work>),
+    Nothing,
+    End,
+}
+
+impl Arrivals {
+    /// The work that is waiting now.
+    fn poll(&mut self) -> Next {
+        while !self.ended {
+            match self.items.try_recv() {
+                Ok(item) => {
+                    if let Some(work) = self.hear(item) {
+                        return Next::Work(work);
+                    }
+                }
+                Err(TryRecvError::Empty) => return Next::Nothing,
+                Err(TryRecvError::Disconnected) => self.ended = true,
+            }
+        }
+        Next::End
+    }
+
+    /// Waits for work; `None` if there will be no more.
+    fn wait(&mut self) -> Option<Box<dyn Work>> {
+        self.wait_while(|_| true)
+    }
+
+    /// Work that may join a group of so many: whatever is waiting, and while a sync is under way whatever comes, since
+    /// a commit would have to wait for the next sync anyway.
+    fn joining(&mut self, group: usize) -> Option<Box<dyn Work>> {
+        if group >= MOST_IN_GROUP {
+            return None;
+        }
+        match self.poll() {
+            Next::Work(work) => Some(work),
+            Next::Nothing => self.wait_while(|arrivals| arrivals.unsynced > 0),
+            Next::End => None,
+        }
+    }
+
+    fn wait_while(&mut self, worthwhile: impl Fn(&Self) -> bool) -> Option<Box<dyn Work>> {
+        while !self.ended && worthwhile(self) {
+            match self.items.recv() {
+                Ok(item) => {
+                    if let Some(work) = self.hear(item) {
+                        return Some(work);
+                    }
+                }
+                Err(_) => self.ended = true,
+            }
+        }
+        None
+    }
+
+    fn hear(&mut self, item: Item) -> Option<Box<dyn Work>> {
+        match item {
+            Item::Work(work) => return Some(work),
+            Item::Synced(groups) => self.unsynced = self.unsynced.saturating_sub(groups),
+            Item::End => self.ended = true,
+        }
+        None
     }
 }
 

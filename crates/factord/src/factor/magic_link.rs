@@ -1,0 +1,171 @@
+//! Email MagicLink: a link by e-mail to a page with a button. Opening it changes nothing, since mail scanners open links;
+//! only the press counts. Whoever presses would finish a login that somebody else began, so that there are modes.
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step, Verdict};
+use crate::audit::Reason;
+use crate::crypto::keys::KeyedHash;
+use crate::crypto::tokens::{self, TokenHash};
+use crate::delivery::message::{Channel, Message};
+use crate::mfa::Core;
+use crate::mfa::code::Code;
+use crate::mfa::data::{Data, Fault};
+use crate::mfa::ids::UserId;
+use crate::mfa::refusal::Refusal;
+use crate::mfa::user::{Device, Profile, Registration, Verification};
+
+/// What pressing the button does to a verification. Enrolling always ends with the press.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MagicLinkMode {
+    /// It accepts the verification, as OneLogin's does: the page warns that a stranger may have asked.
+    Polled,
+    /// It takes the browser back to the caller with a one-time code, so that a login ends in the browser it began in; a
+    /// verification needs a `redirect_to`.
+    Bound,
+    /// The factor is not offered.
+    Off,
+}
+
+/// The factor.
+pub struct MagicLink;
+
+impl Factor for MagicLink {
+    fn description(&self) -> &'static Description {
+        &Description {
+            name: "Email MagicLink",
+            auth_factor_name: "Email MagicLink",
+            codes: Codes::None,
+            channel: Some(Channel::Email),
+            works_unchallenged: false,
+            confirmed_without_code: false,
+            replaces_older: false,
+            devices: 1,
+            open_verifications: Some(1),
+        }
+    }
+
+    fn enrol(&self, ceremony: &mut Ceremony<'_>) -> Result<Issued, Fault> {
+        Ok(issue(ceremony))
+    }
+
+    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
+        Ok(Shown::default())
+    }
+
+    /// No code confirms it.
+    fn confirm(
+        &self,
+        _: &mut Ceremony<'_>,
+        _: &Registration,
+        _: Option<&Code>,
+    ) -> Result<Verdict, Fault> {
+        Ok(Verdict::Wrong(Reason::Wrong))
+    }
+
+    fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
+        let on_page = ceremony.core.magic_link == MagicLinkMode::Bound;
+        if on_page && ceremony.redirect_to.is_none() {
+            return Err(Refusal::invalid("redirect_to"));
+        }
+        Ok(Issued {
+            on_page,
+            ..issue(ceremony)
+        })
+    }
+
+    /// No code answers it but that of the page, which is not the factor's.
+    fn check(
+        &self,
+        _: &mut Ceremony<'_>,
+        _: &Device,
+        _: Option<&Verification>,
+        _: &Code,
+    ) -> Result<Verdict, Fault> {
+        Ok(Verdict::Wrong(Reason::Wrong))
+    }
+
+    /// The press of the button: `answer` is the link's token.
+    fn answer(
+        &self,
+        ceremony: &mut Ceremony<'_>,
+        pending: Pending<'_>,
+        answer: &Data,
+    ) -> Result<Step, Fault> {
+        let Ok(token) = answer.read::<String>().map(SecretString::from) else {
+            return Ok(Step::Wrong(Reason::Invalid));
+        };
+        // The record is erased by the first press.
+        let Some(record) = pending.data().read::<Option<Record>>()? else {
+            return Ok(Step::Wrong(Reason::Used));
+        };
+        if record.token != hash(ceremony.core, ceremony.user, ceremony.id, &token) {
+            return Ok(Step::Wrong(Reason::Wrong));
+        }
+        Ok(match pending {
+            Pending::Registration(_) => Step::Accepted(Data::default()),
+            Pending::Verification(device, pending) if pending.on_page => {
+                Step::AcceptedOnPage(device.data.clone())
+            }
+            Pending::Verification(device, _) => Step::Accepted(device.data.clone()),
+        })
+    }
+}
+
+/// What is kept of a link until its button is pressed.
+#[derive(Serialize, Deserialize)]
+struct Record {
+    token: KeyedHash,
+}
+
+/// Whether `token` is that of a link whose button has not been pressed.
+pub fn is_open(core: &Core, user: UserId, id: Uuid, data: &Data, token: &SecretString) -> bool {
+    let record = data.read::<Option<Record>>().ok().flatten();
+    record.is_some_and(|record| record.token == hash(core, user, id, token))
+}
+
+/// Draws a token and has its link sent.
+fn issue(ceremony: &mut Ceremony<'_>) -> Issued {
+    let token = tokens::generate(ceremony.rng);
+    let record = Record {
+        token: hash(ceremony.core, ceremony.user, ceremony.id, &token),
+    };
+    Issued {
+        data: Data::of(&record),
+        message: Some(write(ceremony, &token)),
+        links: vec![TokenHash::of_secret(&token)],
+        ..Issued::default()
+    }
+}
+
+fn hash(core: &Core, user: UserId, id: Uuid, token: &SecretString) -> KeyedHash {
+    core.keys.code_hash(
+        &[b"link", &user.get().to_be_bytes(), id.as_bytes()],
+        token.expose_secret(),
+    )
+}
+
+fn write(ceremony: &Ceremony<'_>, token: &SecretString) -> Message {
+    let service = &ceremony.core.service_name;
+    let link = ceremony
+        .core
+        .link(&format!("link/{}/{}", ceremony.id, token.expose_secret()));
+    let minutes = (ceremony.expires_at.since(ceremony.now) / 60).max(1);
+    Message {
+        channel: Channel::Email,
+        to: ceremony.destination.unwrap_or_default().to_owned(),
+        subject: Some(format!("Confirm that it is you: {service}")),
+        body: format!(
+            "{service} asks you to confirm that it is you. Open this page and press the button on it within {minutes} minutes:\n\n\
+             {link}\n\n\
+             If you did not just sign in or add a device, somebody else may be trying to: do not press it.\n"
+        ),
+        code: None,
+        link: Some(link),
+        about: Some(ceremony.id),
+        expires_at: ceremony.expires_at,
+    }
+}
