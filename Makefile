@@ -1,8 +1,7 @@
 .PHONY: help run test test-failover check check-full bench bench-peer bench-overload clean
 
 help: ## what there is
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s
-", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## build and start the zero-configuration server (ARGS='--listen …' are passed on)
 	cargo run --locked --quiet --package factord -- dev $(ARGS)

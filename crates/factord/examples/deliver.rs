@@ -26,6 +26,7 @@ struct Line {
     to: String,
     subject: Option<String>,
     body: String,
+    html: Option<String>,
     code: Option<String>,
 }
 
@@ -55,6 +56,7 @@ async fn main() -> anyhow::Result<()> {
                 to: line.to,
                 subject: line.subject,
                 body: line.body,
+                html: line.html,
                 code: line.code,
                 link: None,
                 about: None,

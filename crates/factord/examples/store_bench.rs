@@ -15,11 +15,13 @@ use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::crypto::otp::{self, Algorithm};
 use factord::factor::catalogue::Catalogue;
+use factord::messages::Texts;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::{CompleteVerification, VerifyCode};
 use factord::mfa::confirmation::ConfirmRegistration;
 use factord::mfa::ids::{DeviceId, UserId};
+use factord::mfa::policy::Policies;
 use factord::mfa::redirect::RedirectPolicy;
 use factord::mfa::registration::CreateRegistration;
 use factord::mfa::rules::Rules;
@@ -64,8 +66,9 @@ async fn measure(
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         public_url: url::Url::parse("http://localhost:8080")?,
-        magic_link: factord::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
+        policies: Policies::default(),
+        texts: Texts::default(),
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

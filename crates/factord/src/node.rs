@@ -16,9 +16,11 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
-use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::yubikey::{Checking, UnusableSettings};
+use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::service::access::Access;
@@ -49,10 +51,12 @@ pub struct Policy {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
     /// Where people reach the service.
     pub public_url: Url,
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
     /// How YubiKeys are checked.
@@ -68,13 +72,27 @@ impl Policy {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            policies: Policies::default(),
+            texts: Texts::default(),
             public_url,
-            magic_link: MagicLinkMode::Off,
             channels: Vec::new(),
             yubikeys: Checking::default(),
             rate_limit: None,
         }
     }
+}
+
+/// What a running node can be told to decide by from now on.
+#[derive(Debug)]
+pub struct Change {
+    /// The numbers of the rules.
+    pub rules: Rules,
+    /// What messages and authenticator apps call the service.
+    pub service_name: String,
+    /// Where a `redirect_to` may point.
+    pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
 }
 
 /// A data directory that is open.
@@ -87,6 +105,8 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// The store beneath both.
     pub store: Arc<dyn Store>,
+    /// What every decision knows.
+    cores: Cores,
     /// Held while a server runs, so that there is one at a time.
     _lock: Option<File>,
 }
@@ -147,22 +167,22 @@ impl Node {
         mode: Mode,
         policy: Policy,
     ) -> Result<Self, NodeError> {
-        let core = Arc::new(Core {
+        let cores = Cores::from(Core {
             rules: policy.rules,
             keys: Keys::derive(key),
             catalogue: Catalogue::standard()
                 .sending_by(&policy.channels)
-                .with_yubikeys(policy.yubikeys.factor()?)
-                .with_magic_link(policy.magic_link),
+                .with_yubikeys(policy.yubikeys.factor()?),
             service_name: policy.service_name,
             redirects: policy.redirects,
+            policies: policy.policies,
+            texts: policy.texts,
             public_url: policy.public_url,
-            magic_link: policy.magic_link,
         });
         let (store, clock, lock) = match location {
-            Location::Directory(directory) => embedded(directory, mode, &core)?,
+            Location::Directory(directory) => embedded(directory, mode, &cores)?,
             Location::Postgres(settings) => {
-                let store = PostgresStore::open((**settings).clone(), Arc::clone(&core)).await?;
+                let store = PostgresStore::open((**settings).clone(), cores.clone()).await?;
                 let clock = store.clock();
                 (Arc::new(store) as Arc<dyn Store>, clock, None)
             }
@@ -180,12 +200,31 @@ impl Node {
             RateLimiter::new(policy.rate_limit),
         ));
         Ok(Self {
-            service: Service::new(core, Arc::clone(&store)),
+            service: Service::new(cores.clone(), Arc::clone(&store)),
             access,
             clock,
             store,
+            cores,
             _lock: lock,
         })
+    }
+
+    /// Takes over a change: what is being decided ends as it began, and whatever is decided later knows it.
+    pub fn change(&self, change: Change) {
+        let Change {
+            rules,
+            service_name,
+            redirects,
+            policies,
+        } = change;
+        let core = Core::clone(&self.cores.current());
+        self.cores.replace(Core {
+            rules,
+            service_name,
+            redirects,
+            policies,
+            ..core
+        });
     }
 
     /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
@@ -240,11 +279,11 @@ impl Node {
 type Opened = (Arc<dyn Store>, Arc<dyn Clock>, Option<File>);
 
 /// Opens a directory, and takes it for this process.
-fn embedded(directory: &Path, mode: Mode, core: &Arc<Core>) -> Result<Opened, NodeError> {
+fn embedded(directory: &Path, mode: Mode, cores: &Cores) -> Result<Opened, NodeError> {
     check_mode(directory, mode)?;
     let lock = lock(directory, mode)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let store = SqliteStore::open(directory, Arc::clone(core), Arc::clone(&clock))?;
+    let store = SqliteStore::open(directory, cores.clone(), Arc::clone(&clock))?;
     Ok((Arc::new(store), clock, lock))
 }
 

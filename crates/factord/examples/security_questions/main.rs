@@ -19,6 +19,7 @@ const DIGITS: usize = 4;
 impl Factor for SecurityQuestion {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "security_question",
             name: "Security Question",
             auth_factor_name: "Security Question",
             codes: Codes::Digits(DIGITS),

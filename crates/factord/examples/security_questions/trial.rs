@@ -6,12 +6,13 @@ use anyhow::ensure;
 use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::factor::catalogue::Catalogue;
-use factord::factor::magic_link::MagicLinkMode;
+use factord::messages::Texts;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::VerifyCode;
 use factord::mfa::confirmation::ConfirmRegistration;
 use factord::mfa::ids::{DeviceId, UserId};
+use factord::mfa::policy::Policies;
 use factord::mfa::profile::UpdateProfile;
 use factord::mfa::redirect::RedirectPolicy;
 use factord::mfa::refusal::Refusal;
@@ -40,8 +41,9 @@ async fn trial() -> anyhow::Result<()> {
         catalogue: Catalogue::standard().with(ID, &SecurityQuestion),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        policies: Policies::default(),
+        texts: Texts::default(),
         public_url: url::Url::parse("http://localhost:8080")?,
-        magic_link: MagicLinkMode::Off,
     });
     let clock: Arc<dyn Clock> = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new(Arc::clone(&core), clock));

@@ -113,6 +113,8 @@ pub enum Reason {
     Throttled,
     /// Too many wrong codes: the device is disabled for good.
     Disabled,
+    /// The factor is disabled for the user.
+    FactorDisabled,
     /// There is no such thing, or it is another user's.
     NotOwned,
     /// The user is suspended, locked or not approved.
@@ -160,6 +162,7 @@ impl fmt::Display for Reason {
             Self::Finished => "finished",
             Self::Throttled => "throttled",
             Self::Disabled => "disabled",
+            Self::FactorDisabled => "factor_disabled",
             Self::NotOwned => "not_its_owners",
             Self::UserNotActive => "user_not_active",
             Self::Invalid => "invalid",

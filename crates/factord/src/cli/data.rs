@@ -20,16 +20,16 @@ use crate::store::UserFilter;
 pub struct Data {
     /// The configuration of `factord serve`
     #[arg(long, value_name = "FILE", env = "FACTORD_CONFIG")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// The data directory [default: as configured, else factord-data]
     #[arg(long = "data", value_name = "DIR")]
-    directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// The database: sqlite:DIRECTORY or postgres://user@host/database [default: as configured, else the data directory]
     #[arg(long, value_name = "URL", conflicts_with = "directory")]
-    database: Option<PathBuf>,
+    pub database: Option<PathBuf>,
     /// The file with the sealing key [default: as configured, else the data directory's own]
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,

@@ -26,7 +26,6 @@ use crate::crypto::keys::MasterKey;
 use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
-use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
@@ -252,7 +251,6 @@ fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
 
 fn policy(public_url: Url) -> Policy {
     Policy {
-        magic_link: MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
         channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
         ..Policy::at(public_url)

@@ -8,6 +8,8 @@ mod import;
 mod key;
 mod migrate;
 mod output;
+mod policy;
+mod reload;
 mod serve;
 mod shutdown;
 mod token;
@@ -42,6 +44,9 @@ enum Command {
     /// Create, list and revoke the credentials of API clients
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Look at what which users may enrol and use
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Import and list hardware tokens (HOTP)
     #[command(subcommand)]
     Token(token::Token),
@@ -70,6 +75,7 @@ pub fn run() -> ExitCode {
             Command::Key(key) => key.run(),
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
+            Command::Policy(policy) => policy.run().await,
             Command::Token(token) => token.run().await,
             Command::Yubikey(yubikey) => yubikey.run().await,
             Command::Audit(audit) => audit.run().await,

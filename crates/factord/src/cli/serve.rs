@@ -7,9 +7,11 @@ use clap::Args;
 use tracing::{info, warn};
 
 use super::data::sources;
+use super::reload::Reload;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
+use crate::messages::Texts;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
 use crate::node::{Mode, Node, Policy};
@@ -46,9 +48,11 @@ impl Serve {
             ("database.url", "--database", self.database.as_deref()),
             ("sealing_key_file", "--key", self.key.as_deref()),
         ];
-        let loaded = Config::load(&sources(self.config.as_deref(), &flags))?;
+        let sources = sources(self.config.as_deref(), &flags);
+        let loaded = Config::load(&sources)?;
         let config = loaded.config;
         let shutdown = Shutdown::listen()?;
+        let reload = Reload::listen(sources)?;
         let telemetry = Telemetry::install(&config.log)?;
         loaded
             .warnings
@@ -59,8 +63,9 @@ impl Serve {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
             public_url: config.public_url.clone(),
-            magic_link: config.magic_link,
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
+            policies: config.policies.clone(),
+            texts: Texts::default(),
             channels: config.delivery.channels(),
             yubikeys: config.yubikeys.clone(),
             rate_limit: config.rate_limit,
@@ -79,9 +84,10 @@ impl Serve {
         let server = Server::bind(config.net()).await?;
         info!(address = %server.address(), "listening");
         let router = web::serve(&node, &telemetry, &config);
-        let (drained, ()) = tokio::join!(
+        let (drained, (), ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
-            node.work(sender, shutdown.signalled()),
+            node.work(sender, shutdown.clone().signalled()),
+            reload.until(shutdown, &node, &config),
         );
         info!(cut = drained.cut, "stopped");
         Ok(())

@@ -5,6 +5,7 @@ use serde::forward_to_deserialize_any;
 
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
 use super::factors::{FactorsTable, YubikeyTable};
+use super::policy::{self, GroupTable, PolicyTable};
 use super::secrets::{
     DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET, YUBIKEY_SECRET,
 };
@@ -12,7 +13,7 @@ use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSe
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 12] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 15] {
     [
         ("", fields::<Settings>()),
         ("database", fields::<DatabaseTable>()),
@@ -20,6 +21,10 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 12] {
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
         ("rules", fields::<Rules>()),
+        ("policy", fields::<PolicyTable>()),
+        // The keys of these two are names: of factors, and of groups.
+        (policy::DEVICES, &[]),
+        (policy::GROUPS, &[]),
         ("delivery", fields::<DeliveryTable>()),
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
@@ -92,6 +97,11 @@ pub(super) fn join(section: &str, key: &str) -> String {
     } else {
         format!("{section}.{key}")
     }
+}
+
+/// The keys that a group of the policy takes.
+pub(super) fn group_keys() -> &'static [&'static str] {
+    fields::<GroupTable>()
 }
 
 /// The field names of a struct that derives `Deserialize`.

@@ -6,11 +6,13 @@ mod error;
 mod factors;
 mod known;
 mod layers;
+mod policy;
 mod resolving;
 mod secrets;
 mod settings;
 mod values;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,14 +20,15 @@ use std::time::Duration;
 use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
+use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
-use crate::factor::magic_link::MagicLinkMode;
 use crate::factor::yubikey::Checking;
+use crate::mfa::policy::Policies;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
 use crate::store::Location;
 pub use error::{ConfigError, Problem};
-use layers::Source;
+use layers::{Read, Source};
 use settings::Settings;
 pub use settings::{LogFormat, LogSettings};
 pub use values::LogLevel;
@@ -69,8 +72,6 @@ pub struct Config {
     pub trusted_proxies: TrustedProxies,
     /// The origins that a `redirect_to` may lead to, HTTPS only.
     pub redirect_origins: Vec<Origin>,
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
     /// Requests that one credential may make in an hour; `None` is no limit.
     pub rate_limit: Option<u32>,
     /// The bounds of connections and requests.
@@ -79,10 +80,14 @@ pub struct Config {
     pub log: LogSettings,
     /// The numbers of the rules, within their bounds.
     pub rules: Rules,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
     /// How YubiKeys are checked.
     pub yubikeys: Checking,
+    /// What was written, by its keys.
+    written: BTreeMap<String, toml::Value>,
 }
 
 /// Where the data is and how it is opened: all that the administrative commands need.
@@ -125,15 +130,23 @@ impl Config {
     /// [`ConfigError`] with all that is wrong: a file that cannot be read or is not TOML, unknown keys, values of the
     /// wrong type or outside their bounds, keys that are missing, a sealing key that is missing or open to others.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, mut warnings) = read(sources);
+        let Read {
+            settings,
+            values: written,
+            mut problems,
+            mut warnings,
+        } = read(sources);
         let storage = storage(sources, &settings, &mut problems);
         let (delivery, without) = settings.delivery.resolve(sources);
+        let (policies, wrong) = settings.policy.resolve();
         let (yubikeys, no_servers) = settings.factors.yubikeys(sources);
         let contradictions = settings.contradictions().into_iter();
-        for problem in contradictions.chain(without).chain(no_servers) {
+        let of_factors = wrong.into_iter().chain(no_servers);
+        for problem in contradictions.chain(of_factors).chain(without) {
             add(&mut problems, problem);
         }
         warnings.extend(settings.delivery.warnings());
+        warnings.extend(settings.policy.warnings(&delivery.channels()));
         warnings.extend(settings.factors.warnings());
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
@@ -158,18 +171,33 @@ impl Config {
                         .into_iter()
                         .map(|origin| origin.0)
                         .collect(),
-                    magic_link: settings.magic_link,
                     rate_limit: settings.rate_limit.map(values::Within::number),
                     limits,
                     log: settings.log,
                     rules: settings.rules,
+                    policies,
                     delivery,
                     yubikeys,
+                    written,
                 };
                 Ok(Loaded { config, warnings })
             }
             _ => Err(ConfigError { problems }),
         }
+    }
+
+    /// The keys whose values differ from those of `running` in what they do, and which only a new start takes over: all
+    /// but the policy, the rules, the name of the service and the redirect origins.
+    pub fn changed_beyond_reload(&self, running: &Self) -> Vec<String> {
+        let keys: BTreeSet<_> = self.written.keys().chain(running.written.keys()).collect();
+        keys.into_iter()
+            .filter(|key| !is_reloaded(key))
+            .filter(|key| {
+                let (new, old) = (self.written.get(*key), running.written.get(*key));
+                !layers::is_same(key, new, old)
+            })
+            .cloned()
+            .collect()
     }
 
     /// What the server needs to know of it.
@@ -193,7 +221,12 @@ impl Storage {
     /// # Errors
     /// As [`Config::load`], but nothing is missing except a sealing key.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, warnings) = read(sources);
+        let Read {
+            settings,
+            mut problems,
+            warnings,
+            ..
+        } = read(sources);
         match storage(sources, &settings, &mut problems) {
             Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
             _ => Err(ConfigError { problems }),
@@ -201,7 +234,50 @@ impl Storage {
     }
 }
 
-fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
+/// The policies of a configuration, read by themselves: to be looked at, no key and no secret is needed.
+#[derive(Debug)]
+pub struct PolicyConfig {
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// The ways by which messages are sent.
+    pub channels: Vec<Channel>,
+}
+
+impl PolicyConfig {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every key and value of the whole configuration that is wrong by itself, and with all that is
+    /// wrong with the policies. That something else is missing is none of it.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let Read {
+            settings,
+            mut problems,
+            mut warnings,
+            ..
+        } = read(sources);
+        let (policies, wrong) = settings.policy.resolve();
+        wrong
+            .into_iter()
+            .for_each(|problem| add(&mut problems, problem));
+        let channels = settings.delivery.resolve(sources).0.channels();
+        warnings.extend(settings.policy.warnings(&channels));
+        let config = Self { policies, channels };
+        if problems.is_empty() {
+            Ok(Loaded { config, warnings })
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+}
+
+/// Whether a running service takes over a key's new value.
+fn is_reloaded(key: &str) -> bool {
+    let top = key.split('.').next().unwrap_or(key);
+    ["policy", "rules", "service_name", "redirect_origins"].contains(&top)
+}
+
+fn read(sources: &Sources) -> Read {
     let mut layers = layers::Layers::default();
     if let Some(path) = &sources.file {
         layers.add_file(path);

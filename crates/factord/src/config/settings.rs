@@ -9,11 +9,11 @@ use serde::Deserialize;
 use super::delivery::DeliveryTable;
 use super::factors::FactorsTable;
 use super::layers::Source;
+use super::policy::PolicyTable;
 use super::values::{
     DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
 };
 use super::{Limits, Problem};
-use crate::factor::magic_link::MagicLinkMode;
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -28,13 +28,13 @@ pub(super) struct Settings {
     pub(super) trusted_proxies: Vec<Proxy>,
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
-    pub(super) magic_link: MagicLinkMode,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
     pub(super) database: DatabaseTable,
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
+    pub(super) policy: PolicyTable,
     pub(super) delivery: DeliveryTable,
     pub(super) factors: FactorsTable,
 }
@@ -105,13 +105,13 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
-            magic_link: MagicLinkMode::Bound,
             rate_limit: None,
             database: DatabaseTable::default(),
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
+            policy: PolicyTable::default(),
             delivery: DeliveryTable::default(),
             factors: FactorsTable::default(),
         }

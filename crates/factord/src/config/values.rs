@@ -52,15 +52,22 @@ impl<const LEAST: u32, const MOST: u32> Visitor<'_> for Within<LEAST, MOST> {
 /// Reads a type from a string by a function that says what it expected.
 macro_rules! from_text {
     ($type:ty, $parse:expr) => {
+        impl $type {
+            fn parse(text: &str) -> Result<Self, String> {
+                let parse: fn(&str) -> Result<Self, String> = $parse;
+                parse(text)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                let parse: fn(&str) -> Result<Self, String> = $parse;
-                parse(&text).map_err(D::Error::custom)
+                Self::parse(&text).map_err(serde::de::Error::custom)
             }
         }
     };
 }
+pub(super) use from_text;
 
 /// The URL of a database.
 #[derive(Clone, Debug, PartialEq)]

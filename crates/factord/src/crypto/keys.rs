@@ -55,6 +55,7 @@ impl fmt::Debug for MasterKey {
 pub struct NotAKey;
 
 /// The working keys, their schedules computed once.
+#[derive(Clone)]
 pub struct Keys {
     pub(super) sealing: Aes256Gcm,
     pub(super) id: [u8; 4],

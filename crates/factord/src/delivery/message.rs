@@ -47,6 +47,9 @@ pub struct Message {
     pub subject: Option<String>,
     /// The text.
     pub body: String,
+    /// The text in HTML, where an e-mail has one.
+    #[serde(default)]
+    pub html: Option<String>,
     /// The code in it, for the outbox of `factord dev`.
     pub code: Option<String>,
     /// The link in it, for the outbox of `factord dev`.
@@ -59,6 +62,17 @@ pub struct Message {
 }
 
 impl Message {
+    /// What it is: `code`, `link`, `call`, `push`, or a `notice` of something that has happened.
+    pub const fn kind(&self) -> &'static str {
+        match self.channel {
+            Channel::Voice => "call",
+            Channel::Push => "push",
+            Channel::Sms | Channel::Email if self.link.is_some() => "link",
+            Channel::Sms | Channel::Email if self.code.is_some() => "code",
+            Channel::Sms | Channel::Email => "notice",
+        }
+    }
+
     /// Where a message to `user` is sealed.
     pub const fn place(user: UserId) -> Place {
         Place {
@@ -79,6 +93,7 @@ impl Drop for Message {
     fn drop(&mut self) {
         self.to.zeroize();
         self.body.zeroize();
+        self.html.zeroize();
         self.code.zeroize();
         self.link.zeroize();
     }

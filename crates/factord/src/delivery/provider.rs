@@ -112,6 +112,7 @@ pub(super) fn example(channel: super::message::Channel, to: &str) -> StoredMessa
             to: to.to_owned(),
             subject: Some("Your code".to_owned()),
             body: "Your code is 123456.".to_owned(),
+            html: None,
             code: Some("123456".to_owned()),
             link: None,
             about: None,

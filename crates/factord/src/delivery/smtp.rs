@@ -104,7 +104,7 @@ impl Smtp {
             to: &to,
             subject: message.message.subject.as_deref().unwrap_or_default(),
             text: &message.message.body,
-            html: None,
+            html: message.message.html.as_deref(),
             id: &delivery_id(message),
             at: message.at,
         };

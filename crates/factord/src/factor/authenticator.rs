@@ -25,6 +25,7 @@ pub struct Authenticator;
 impl Factor for Authenticator {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "authenticator",
             name: "Authenticator",
             auth_factor_name: "Google Authenticator",
             codes: Codes::Digits(otp::DIGITS),

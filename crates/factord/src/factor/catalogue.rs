@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::authenticator::Authenticator;
 use super::email::EMAIL;
-use super::magic_link::{MagicLink, MagicLinkMode};
+use super::magic_link::MagicLink;
 use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::yubikey::{OWN, YubiKey};
@@ -12,10 +12,12 @@ use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
 /// The factors that this installation knows, in the order they are listed.
+#[derive(Clone)]
 pub struct Catalogue {
     entries: Vec<Entry>,
 }
 
+#[derive(Clone)]
 struct Entry {
     id: i64,
     /// `None` while the factor is disabled: the id is taken, and nothing can be enrolled under it.
@@ -78,16 +80,6 @@ impl Catalogue {
     pub fn with_yubikeys(mut self, factor: Option<&'static YubiKey>) -> Self {
         for entry in self.entries.iter_mut().filter(|entry| entry.id == YUBIKEY) {
             entry.factor = factor.map(|factor| factor as &dyn Factor);
-        }
-        self
-    }
-
-    /// The same, without magic links where they are off.
-    pub fn with_magic_link(mut self, mode: MagicLinkMode) -> Self {
-        for entry in &mut self.entries {
-            entry.factor = entry
-                .factor
-                .filter(|_| entry.id != MAGIC_LINK || mode != MagicLinkMode::Off);
         }
         self
     }

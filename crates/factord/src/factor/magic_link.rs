@@ -10,6 +10,7 @@ use crate::audit::Reason;
 use crate::crypto::keys::KeyedHash;
 use crate::crypto::tokens::{self, TokenHash};
 use crate::delivery::message::{Channel, Message};
+use crate::messages::Content;
 use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
@@ -26,9 +27,23 @@ pub enum MagicLinkMode {
     /// It takes the browser back to the caller with a one-time code, so that a login ends in the browser it began in; a
     /// verification needs a `redirect_to`.
     Bound,
-    /// The factor is not offered.
+    /// The factor is disabled.
     Off,
 }
+
+impl MagicLinkMode {
+    /// The word in the configuration.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Polled => "polled",
+            Self::Bound => "bound",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// The key of the factor.
+pub const KEY: &str = "magic_link";
 
 /// The factor.
 pub struct MagicLink;
@@ -36,6 +51,7 @@ pub struct MagicLink;
 impl Factor for MagicLink {
     fn description(&self) -> &'static Description {
         &Description {
+            key: KEY,
             name: "Email MagicLink",
             auth_factor_name: "Email MagicLink",
             codes: Codes::None,
@@ -67,7 +83,7 @@ impl Factor for MagicLink {
     }
 
     fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
-        let on_page = ceremony.core.magic_link == MagicLinkMode::Bound;
+        let on_page = ceremony.policy().magic_link == MagicLinkMode::Bound;
         if on_page && ceremony.redirect_to.is_none() {
             return Err(Refusal::invalid("redirect_to"));
         }
@@ -149,20 +165,21 @@ fn hash(core: &Core, user: UserId, id: Uuid, token: &SecretString) -> KeyedHash 
 }
 
 fn write(ceremony: &Ceremony<'_>, token: &SecretString) -> Message {
-    let service = &ceremony.core.service_name;
-    let link = ceremony
-        .core
-        .link(&format!("link/{}/{}", ceremony.id, token.expose_secret()));
-    let minutes = (ceremony.expires_at.since(ceremony.now) / 60).max(1);
+    let core = ceremony.core;
+    let link = core.link(&format!("link/{}/{}", ceremony.id, token.expose_secret()));
+    let content = Content::Link {
+        link: &link,
+        minutes: (ceremony.expires_at.since(ceremony.now) / 60).max(1),
+        display_name: ceremony.display_name,
+        time: ceremony.now,
+    };
+    let text = core.write(Channel::Email, ceremony.profile, &content);
     Message {
         channel: Channel::Email,
         to: ceremony.destination.unwrap_or_default().to_owned(),
-        subject: Some(format!("Confirm that it is you: {service}")),
-        body: format!(
-            "{service} asks you to confirm that it is you. Open this page and press the button on it within {minutes} minutes:\n\n\
-             {link}\n\n\
-             If you did not just sign in or add a device, somebody else may be trying to: do not press it.\n"
-        ),
+        subject: text.subject,
+        body: text.body,
+        html: text.html,
         code: None,
         link: Some(link),
         about: Some(ceremony.id),

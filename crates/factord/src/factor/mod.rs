@@ -27,6 +27,7 @@ use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::hardware::Known;
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::policy::Policy;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Ending, Profile, Registration, Verification};
 
@@ -148,6 +149,8 @@ pub struct NoAnswer;
 /// The unchanging facts of a factor.
 #[derive(Debug)]
 pub struct Description {
+    /// The name in the configuration, snake_case: it never changes, or files that name it go wrong.
+    pub key: &'static str,
     /// The name in the catalogue, for example `OneLogin SMS`.
     pub name: &'static str,
     /// The wire's `auth_factor_name`.
@@ -225,6 +228,13 @@ pub struct Ceremony<'a> {
     pub hardware: &'a mut Known,
     /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
     pub evidence: Option<&'a Data>,
+}
+
+impl Ceremony<'_> {
+    /// What holds for the user.
+    pub fn policy(&self) -> &Policy {
+        self.core.policy(self.profile)
+    }
 }
 
 /// What starting an enrolment or a challenge gives.

@@ -25,6 +25,7 @@ pub struct RecoveryCodes;
 impl Factor for RecoveryCodes {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "recovery_codes",
             name: "Recovery Codes",
             auth_factor_name: "Recovery Codes",
             codes: Codes::Long,

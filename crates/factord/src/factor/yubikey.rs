@@ -62,6 +62,7 @@ pub struct YubiKey {
 impl Factor for YubiKey {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "yubikey",
             name: "YubiKey",
             auth_factor_name: "YubiKey",
             codes: Codes::Long,

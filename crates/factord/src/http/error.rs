@@ -34,6 +34,8 @@ pub(super) enum Error {
     Delayed(u64),
     /// 403: the device is disabled for good.
     Disabled,
+    /// 403: the factor is disabled for this user.
+    FactorDisabled,
     /// 403: a foreign page or name leads to `factord dev`.
     Foreign,
     /// 404: there is no such user.
@@ -96,6 +98,7 @@ impl Error {
             | Self::NotActive
             | Self::Delayed(_)
             | Self::Disabled
+            | Self::FactorDisabled
             | Self::Foreign => StatusCode::FORBIDDEN,
             Self::NoSuchUser | Self::NotFound | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -140,6 +143,7 @@ impl Error {
             Self::NotActive => "The user is suspended, locked or not approved",
             Self::Delayed(_) => "Too many wrong codes: none is looked at for a while",
             Self::Disabled => "The device is disabled: it can only be deleted and enrolled anew",
+            Self::FactorDisabled => "The factor is disabled for this user",
             Self::Foreign => "The request comes by a foreign host name or from a foreign page",
             Self::NoSuchUser => "There is no such user",
             Self::NotFound => "The user has nothing with this id",
@@ -245,6 +249,7 @@ impl From<Refusal> for Error {
             Refusal::NotByCode => Self::NotByCode,
             Refusal::Delayed(seconds) => Self::Delayed(seconds),
             Refusal::Disabled => Self::Disabled,
+            Refusal::FactorDisabled => Self::FactorDisabled,
             Refusal::Unauthorized(_) => Self::Unauthorized,
             Refusal::TooManyMessages(seconds) => Self::TooManyMessages(seconds),
             Refusal::Fault(fault) => {

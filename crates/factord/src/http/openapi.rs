@@ -152,6 +152,7 @@ fn codes() -> Vec<Error> {
         Error::Unauthorized,
         Error::Delayed(30),
         Error::Disabled,
+        Error::FactorDisabled,
         Error::TooManyTries(60),
     ]
 }

@@ -194,7 +194,9 @@ impl GiveAnswer {
         if codes.are_guessable() {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
-        if registration.status != Status::Pending {
+        if registration.status == Status::Pending {
+            registration::still_offered(draft.core, draft.user, registration)?;
+        } else {
             return Err(Refusal::Unauthorized(ended_reason(registration.ending)));
         }
         let step = factor.answer(
@@ -231,7 +233,7 @@ impl GiveAnswer {
     /// The factor, if the answer may be looked at.
     fn admit(&self, draft: &Draft<'_>, factor_id: i64) -> Result<&'static dyn Factor, Refusal> {
         let factor = draft.core.catalogue.factor(factor_id);
-        let factor = factor.ok_or(Refusal::Disabled)?;
+        let factor = factor.ok_or(Refusal::FactorDisabled)?;
         if matches!(self.from, Origin::Caller(_)) {
             match factor.description().codes {
                 Codes::Credential => {}

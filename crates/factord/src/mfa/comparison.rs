@@ -114,7 +114,7 @@ impl Candidate {
             .core
             .catalogue
             .factor(self.device.factor_id)
-            .ok_or(Refusal::Disabled)?;
+            .ok_or(Refusal::FactorDisabled)?;
         let verification = self.verification.as_ref();
         let evidence = evidence.filter(|evidence| evidence.device == self.device.number);
         let mut ceremony = Ceremony {

@@ -66,7 +66,7 @@ impl CompleteVerification {
     fn complete(&self, draft: &mut Draft<'_>, verification: &Verification) -> Result<(), Refusal> {
         let (core, now) = (draft.core, draft.now);
         let factor = core.catalogue.factor(verification.factor_id);
-        let description = factor.ok_or(Refusal::Disabled)?.description();
+        let description = factor.ok_or(Refusal::FactorDisabled)?.description();
         let codes = description.codes;
         if self.code.is_none() {
             match codes {
@@ -177,7 +177,7 @@ impl VerifyCode {
             None => self.verify_any(draft),
             Some(DeviceId::Device(number)) => self.verify_device(draft, number),
             Some(DeviceId::TemporaryToken(number)) => {
-                self.options.check(draft.core, None)?;
+                self.options.check(draft.core, draft.user, None)?;
                 draft.user.mfa.throttle.delay(draft.now).pass()?;
                 temporary_token::verify(draft, number, &self.code)
             }
@@ -195,9 +195,9 @@ impl VerifyCode {
             .core
             .catalogue
             .factor(device.factor_id)
-            .ok_or(Refusal::Disabled)?;
+            .ok_or(Refusal::FactorDisabled)?;
         self.options
-            .check(draft.core, factor.description().channel)?;
+            .check(draft.core, draft.user, factor.description().channel)?;
         gate(
             draft.user,
             Some(&device),
@@ -229,7 +229,7 @@ impl VerifyCode {
     }
 
     fn verify_any(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        self.options.check(draft.core, None)?;
+        self.options.check(draft.core, draft.user, None)?;
         let (core, now, user) = (draft.core, draft.now, &*draft.user);
         let delay = user.mfa.throttle.delay(now);
         if !self.code.is_long() {

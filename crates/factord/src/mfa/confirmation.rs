@@ -8,7 +8,7 @@ use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
-use super::registration::find;
+use super::registration::{find, still_offered};
 use super::user::{Ending, Finished, Registration, Status, User};
 use super::verification::ended_reason;
 use crate::audit::{Action, Reason};
@@ -68,7 +68,7 @@ impl ConfirmRegistration {
         registration: &Registration,
     ) -> Result<Registration, Refusal> {
         let factor = draft.core.catalogue.factor(registration.factor_id);
-        let factor = factor.ok_or(Refusal::Disabled)?;
+        let factor = factor.ok_or(Refusal::FactorDisabled)?;
         let Description {
             codes,
             confirmed_without_code,
@@ -86,6 +86,9 @@ impl ConfirmRegistration {
         }
         if matches!(codes, Codes::Typed(_) | Codes::None) {
             return Err(Refusal::NotByCode);
+        }
+        if registration.status == Status::Pending {
+            still_offered(draft.core, draft.user, registration)?;
         }
         if codes.are_guessable() {
             draft.user.mfa.throttle.delay(draft.now).pass()?;

@@ -6,6 +6,7 @@ pub mod code;
 pub mod comparison;
 pub mod completion;
 pub mod confirmation;
+pub mod cores;
 pub mod data;
 pub mod decision;
 pub mod device;
@@ -14,6 +15,7 @@ pub mod history;
 pub mod ids;
 pub mod import;
 pub mod page;
+pub mod policy;
 pub mod profile;
 pub mod redirect;
 pub mod refusal;
@@ -28,16 +30,18 @@ pub mod verification;
 
 use crate::crypto::keys::Keys;
 use crate::factor::catalogue::Catalogue;
-use crate::factor::magic_link::MagicLinkMode;
+use crate::messages::Texts;
+use policy::{Policies, Policy};
 use redirect::RedirectPolicy;
 use rules::Rules;
 use url::Url;
+use user::Profile;
 
 #[cfg(test)]
-mod tests;
+pub mod tests;
 
 /// What every decision knows besides the user: the numbers, the keys, the factors, and what the service is called.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Core {
     /// The numbers of the rules.
     pub rules: Rules,
@@ -49,13 +53,20 @@ pub struct Core {
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
     /// Where people reach the service: every link begins with it.
     pub public_url: Url,
-    /// What pressing the button behind a magic link does.
-    pub magic_link: MagicLinkMode,
 }
 
 impl Core {
+    /// What holds for a user.
+    pub fn policy(&self, profile: &Profile) -> &Policy {
+        self.policies.of(profile)
+    }
+
     /// The address of a page of the service.
     pub fn link(&self, path: &str) -> String {
         format!("{}{path}", self.public_url)

@@ -23,6 +23,8 @@ pub enum Refusal {
     Delayed(u64),
     /// 403: the device is disabled for good.
     Disabled,
+    /// 403: the factor is disabled for this user, or altogether.
+    FactorDisabled,
     /// 401: the code is wrong or used, or what it was for is over.
     Unauthorized(Reason),
     /// 429 with `Retry-After`: the destination has had enough messages for this many seconds.
@@ -46,6 +48,7 @@ impl Refusal {
             Self::NoCode | Self::NoCredential => Reason::NoCode,
             Self::Delayed(_) => Reason::Throttled,
             Self::Disabled => Reason::Disabled,
+            Self::FactorDisabled => Reason::FactorDisabled,
             Self::Unauthorized(reason) => *reason,
             Self::TooManyMessages(_) => Reason::TooManyMessages,
             Self::Fault(_) => Reason::Fault,
@@ -63,12 +66,13 @@ impl Gate {
     /// Passes if a code may be looked at.
     ///
     /// # Errors
-    /// [`Refusal::Delayed`] or [`Refusal::Disabled`].
+    /// [`Refusal::Delayed`], [`Refusal::Disabled`] or [`Refusal::FactorDisabled`].
     pub const fn pass(self) -> Result<(), Refusal> {
         match self {
             Self::Open => Ok(()),
             Self::Delayed(seconds) => Err(Refusal::Delayed(seconds)),
             Self::Disabled => Err(Refusal::Disabled),
+            Self::FactorDisabled => Err(Refusal::FactorDisabled),
         }
     }
 }

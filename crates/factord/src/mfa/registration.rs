@@ -116,11 +116,12 @@ impl CreateRegistration {
     fn check(&self, draft: &Draft<'_>) -> Result<(&'static dyn Factor, i64), Refusal> {
         let (core, user) = (draft.core, &*draft.user);
         let mut values = Values::default();
-        let expires_in = values.expires_in(self.expires_in, &core.rules);
+        let expires_in = values.expires_in(self.expires_in, core.policy(&user.profile));
         values.display_name(&self.display_name);
         values.redirect_to(self.redirect_to.as_deref(), &core.redirects);
         let factor = core.catalogue.factor(self.factor_id);
-        let factor = factor.filter(|factor| may_enrol(user, self.factor_id, factor.description()));
+        let factor =
+            factor.filter(|factor| may_enrol(core, user, self.factor_id, factor.description()));
         let Some(factor) = factor else {
             values.require("factor_id", false);
             values.check()?;
@@ -219,15 +220,31 @@ pub fn view(
 /// What get_auth_factors lists: the factors that this user may still enrol.
 pub fn enrollable(core: &Core, user: &User) -> impl Iterator<Item = (i64, &'static Description)> {
     let offered = core.catalogue.offered();
-    offered.filter(|(id, description)| may_enrol(user, *id, description))
+    offered.filter(|(id, description)| may_enrol(core, user, *id, description))
 }
 
-fn may_enrol(user: &User, factor_id: i64, description: &Description) -> bool {
+/// Passes if what is pending may still become a device.
+pub(super) fn still_offered(
+    core: &Core,
+    user: &User,
+    pending: &Registration,
+) -> Result<(), Refusal> {
+    let factor = core.catalogue.described(pending.factor_id);
+    factor
+        .filter(|factor| may_enrol(core, user, pending.factor_id, factor))
+        .map(drop)
+        .ok_or(Refusal::FactorDisabled)
+}
+
+/// Whether the user's policy offers the factor, and has room for one more device of it.
+fn may_enrol(core: &Core, user: &User, factor_id: i64, description: &Description) -> bool {
+    let policy = core.policy(&user.profile);
     let devices = user.mfa.devices.iter();
     let enrolled = devices
         .filter(|device| device.factor_id == factor_id && !device.imported)
         .count();
-    enrolled < description.devices || description.replaces_older
+    policy.offers(description)
+        && (enrolled < policy.devices(description) || description.replaces_older)
 }
 
 /// Where messages of the factor go for this user.

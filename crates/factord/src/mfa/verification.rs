@@ -33,9 +33,14 @@ pub struct Options {
 
 impl Options {
     /// Checks the values, and gives the seconds until the verification expires.
-    pub(super) fn check(&self, core: &Core, channel: Option<Channel>) -> Result<i64, Refusal> {
+    pub(super) fn check(
+        &self,
+        core: &Core,
+        user: &User,
+        channel: Option<Channel>,
+    ) -> Result<i64, Refusal> {
         let mut values = Values::default();
-        let expires_in = values.expires_in(self.expires_in, &core.rules);
+        let expires_in = values.expires_in(self.expires_in, core.policy(&user.profile));
         if let Some(name) = &self.display_name {
             values.display_name(name);
         }
@@ -111,9 +116,9 @@ impl CreateVerification {
         let factor = core
             .catalogue
             .factor(device.factor_id)
-            .ok_or(Refusal::Disabled)?;
+            .ok_or(Refusal::FactorDisabled)?;
         let description = factor.description();
-        let expires_in = self.options.check(core, description.channel)?;
+        let expires_in = self.options.check(core, draft.user, description.channel)?;
         gate(draft.user, Some(&device), description, now, core).pass()?;
 
         let mut verification = Verification {
@@ -218,8 +223,8 @@ pub(super) const fn ended_reason(ending: Option<Ending>) -> Reason {
     }
 }
 
-/// Whether a code for the device, which may be gone by now, may be looked at. Delays hold back guessable codes alone, so
-/// that whoever guesses cannot bar the owner of a security key.
+/// Whether a code for the device, which may be gone by now, may be looked at: its factor must not be disabled for the
+/// user. Delays hold back guessable codes alone, so that whoever guesses cannot bar the owner of a security key.
 pub(super) fn gate(
     user: &User,
     device: Option<&Device>,
@@ -227,6 +232,9 @@ pub(super) fn gate(
     now: Timestamp,
     core: &Core,
 ) -> Gate {
+    if core.policy(&user.profile).disables(description) {
+        return Gate::FactorDisabled;
+    }
     if !description.codes.are_guessable() {
         return Gate::Open;
     }

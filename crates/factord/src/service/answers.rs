@@ -105,7 +105,7 @@ impl Service {
         code: &Code,
         devices: impl FnOnce(&User) -> Vec<DeviceNumber>,
     ) -> Result<Option<Evidence>, Error> {
-        let user = self.load(user, None).await?.user;
+        let (user, core) = (self.load(user, None).await?.user, self.core());
         if !user.profile.is_active() {
             return Ok(None);
         }
@@ -114,7 +114,10 @@ impl Service {
             .filter_map(|number| user.mfa.device(number));
         let rng = &mut clock::system_rng();
         let work = devices.into_iter().find_map(|device| {
-            let factor = self.core.catalogue.factor(device.factor_id)?;
+            let factor = core.catalogue.factor(device.factor_id)?;
+            if core.policy(&user.profile).disables(factor.description()) {
+                return None;
+            }
             Some((device.number, factor.prepare(device, code, rng)?))
         });
         let Some((device, work)) = work else {
@@ -130,7 +133,7 @@ impl Service {
         id: Uuid,
         code: Option<&Code>,
     ) -> Result<Option<Data>, Error> {
-        let user = self.load(user, None).await?.user;
+        let (user, core) = (self.load(user, None).await?.user, self.core());
         let Some(pending) = user
             .mfa
             .registrations
@@ -139,10 +142,10 @@ impl Service {
         else {
             return Ok(None);
         };
-        let factor = self.core.catalogue.factor(pending.factor_id);
+        let factor = core.catalogue.factor(pending.factor_id);
         let rng = &mut clock::system_rng();
         match factor
-            .and_then(|factor| factor.prepare_confirmation(&self.core, user.id, pending, code, rng))
+            .and_then(|factor| factor.prepare_confirmation(&core, user.id, pending, code, rng))
         {
             Some(work) => self.work(user.id, work).await.map(Some),
             None => Ok(None),

@@ -13,18 +13,19 @@ use uuid::Uuid;
 use workshop::Workshop;
 
 use crate::factor::{Description, NoAnswer};
+use crate::mfa::cores::Cores;
 use crate::mfa::decision::Decide;
 use crate::mfa::ids::{DeviceId, UserId};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::registration::{self, RegistrationView};
-use crate::mfa::user::{Profile, User, Verification};
+use crate::mfa::user::{Device, Profile, User, Verification};
 use crate::mfa::{Core, verification};
 use crate::store::{self, Loaded, Store, StoreError, UserFilter, UserPage};
 
 /// The operations on users and their factors.
 #[derive(Clone)]
 pub struct Service {
-    core: Arc<Core>,
+    cores: Cores,
     store: Arc<dyn Store>,
     workshop: Arc<Workshop>,
 }
@@ -66,23 +67,23 @@ pub struct ListedDevice {
     pub type_display_name: &'static str,
     /// The wire's `auth_factor_name`.
     pub auth_factor_name: &'static str,
-    /// Whether it is the user's oldest device.
+    /// Whether it is the oldest device that the user may use.
     pub default: bool,
 }
 
 impl Service {
-    /// The service over one store, whose decisions know `core`.
-    pub fn new(core: Arc<Core>, store: Arc<dyn Store>) -> Self {
+    /// The service over one store, whose decisions know the same core.
+    pub fn new(cores: impl Into<Cores>, store: Arc<dyn Store>) -> Self {
         Self {
-            core,
+            cores: cores.into(),
             store,
             workshop: Arc::default(),
         }
     }
 
-    /// What every decision knows.
-    pub fn core(&self) -> &Core {
-        &self.core
+    /// What every decision knows, as it stands now.
+    pub fn core(&self) -> Arc<Core> {
+        self.cores.current()
     }
 
     /// The store beneath.
@@ -105,7 +106,7 @@ impl Service {
     /// [`Error::NoSuchUser`] or [`Error::Store`].
     pub async fn factors(&self, user: UserId) -> Result<Vec<(i64, &'static Description)>, Error> {
         let loaded = self.load(user, None).await?;
-        Ok(registration::enrollable(&self.core, &loaded.user).collect())
+        Ok(registration::enrollable(&self.core(), &loaded.user).collect())
     }
 
     /// get_authentication_devices: the confirmed devices, and the temporary tokens that are alive.
@@ -114,19 +115,26 @@ impl Service {
     /// [`Error::NoSuchUser`] or [`Error::Store`].
     pub async fn devices(&self, user: UserId) -> Result<Vec<ListedDevice>, Error> {
         let Loaded { user, now, .. } = self.load(user, None).await?;
+        let core = self.core();
+        let policy = core.policy(&user.profile);
+        let usable = |device: &Device| {
+            let factor = core.catalogue.described(device.factor_id);
+            factor.is_some_and(|factor| !policy.disables(factor))
+        };
+        let default = user.mfa.devices.iter().position(usable);
         let devices = user
             .mfa
             .devices
             .into_iter()
             .enumerate()
             .map(|(index, device)| {
-                let factor = self.core.catalogue.described(device.factor_id);
+                let factor = core.catalogue.described(device.factor_id);
                 ListedDevice {
                     id: DeviceId::Device(device.number),
                     display_name: device.display_name,
                     type_display_name: factor.map_or("", |factor| factor.name),
                     auth_factor_name: factor.map_or("", |factor| factor.auth_factor_name),
-                    default: index == 0,
+                    default: Some(index) == default,
                 }
             });
         let alive = user
@@ -154,7 +162,7 @@ impl Service {
             finished,
             now,
         } = self.load(user, Some(id)).await?;
-        let view = registration::view(&self.core, &user, finished.as_ref(), id, now)
+        let view = registration::view(&self.core(), &user, finished.as_ref(), id, now)
             .map_err(Refusal::Fault)?;
         Ok(view.ok_or(Refusal::NotFound)?)
     }

@@ -19,10 +19,12 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::sealing::Sealed;
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
 use crate::mfa::hardware::Owner;
 use crate::mfa::ids::DeviceNumber;
+use crate::mfa::policy::Policies;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
@@ -957,8 +959,9 @@ pub(super) fn core(seed: u64) -> Arc<Core> {
         catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         public_url: "http://localhost:8080".parse().unwrap(),
-        magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
         redirects: RedirectPolicy::Loopback,
+        policies: Policies::default(),
+        texts: Texts::default(),
     })
 }
 
@@ -1136,6 +1139,7 @@ fn message(now: Timestamp, code: &str) -> Message {
         to: "+491701234567".to_owned(),
         subject: None,
         body: format!("{code} is your code"),
+        html: None,
         code: Some(code.to_owned()),
         link: None,
         about: None,

@@ -18,7 +18,7 @@ use crate::audit::{Action, Event, StoredEvent};
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::mfa::decision::Effects;
 use crate::mfa::hardware::{Hardware, Known, Owner};
 use crate::mfa::history::{DAY, History};
@@ -27,7 +27,7 @@ use crate::mfa::user::{Finished, Mfa, Profile, User};
 
 /// A store that ends with the process.
 pub struct MemoryStore {
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     tables: Mutex<Tables>,
     messages: Arc<Notify>,
@@ -58,9 +58,9 @@ struct Waiting {
 
 impl MemoryStore {
     /// An empty store.
-    pub fn new(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(cores: impl Into<Cores>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            core,
+            cores: cores.into(),
             clock,
             tables: Mutex::new(Tables {
                 rng: Box::new(clock::system_rng()),
@@ -95,14 +95,14 @@ impl MemoryStore {
     }
 
     fn decide(&self, id: UserId, job: &mut dyn Job) -> Result<bool, StoreError> {
-        let (tables, now) = (&mut *self.tables(), self.clock.now());
+        let (tables, core, now) = (&mut *self.tables(), self.cores.current(), self.clock.now());
         let Some(mut user) = tables.users.get(&id).cloned() else {
             return Ok(false);
         };
-        let reads = job.reads(&self.core, &user);
+        let reads = job.reads(&core, &user);
         let destination = reads
             .destination
-            .map(|destination| *destination_key(&self.core, &destination).as_bytes());
+            .map(|destination| *destination_key(&core, &destination).as_bytes());
         let before = destination
             .and_then(|key| tables.histories.get(&key))
             .map(|(history, _)| history.clone())
@@ -123,7 +123,7 @@ impl MemoryStore {
             hardware: &mut hardware,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &self.core, now, &mut *tables.rng);
+        let effects = deciding::run(job, state, &core, now, &mut *tables.rng);
         if tables.has_username(&user.profile, Some(id)) {
             return Err(StoreError::Conflict("username"));
         }
@@ -501,7 +501,7 @@ impl Store for MemoryStore {
         self.answer(move |tables| {
             let now = self.clock.now();
             let over = |since: Timestamp, kept: i64| now.since(since) >= kept;
-            let readable = self.core.rules.finished_readable;
+            let readable = self.cores.current().rules.finished_readable;
             let Tables {
                 finished,
                 tokens,

@@ -14,9 +14,11 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::message::{Channel, Message};
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::decision::{Decide, Draft};
 use crate::mfa::ids::UserId;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::rules::Rules;
@@ -178,8 +180,9 @@ impl Scene {
             catalogue: Catalogue::standard(),
             service_name: "Example".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
+            texts: Texts::default(),
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
         let store = MemoryStore::new(Arc::new(core), Arc::clone(&clock) as Arc<dyn Clock>);
@@ -338,6 +341,7 @@ impl Decide for Commit {
             to: "somewhere".to_owned(),
             subject: None,
             body: self.body.clone(),
+            html: None,
             code: None,
             link: None,
             about: Some(Uuid::from_u128(1)),

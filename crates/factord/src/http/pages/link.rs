@@ -41,7 +41,8 @@ pub(in crate::http) async fn ask(
     State(app): State<App>,
     Path((id, token)): Path<(String, SecretString)>,
 ) -> Result<Response, Error> {
-    let service = &app.service.core().service_name;
+    let core = app.service.core();
+    let service = &core.service_name;
     let Some((user, id)) = followed(&app, &id, &token).await? else {
         return gone(service);
     };
@@ -76,7 +77,8 @@ pub(in crate::http) async fn press(
     State(app): State<App>,
     Path((id, token)): Path<(String, SecretString)>,
 ) -> Result<Response, Error> {
-    let service = &app.service.core().service_name;
+    let core = app.service.core();
+    let service = &core.service_name;
     let Some((user, id)) = followed(&app, &id, &token).await? else {
         return gone(service);
     };
@@ -104,7 +106,8 @@ pub(in crate::http) async fn press(
                 Refusal::NotFound
                 | Refusal::Unauthorized(_)
                 | Refusal::NotActive
-                | Refusal::Disabled,
+                | Refusal::Disabled
+                | Refusal::FactorDisabled,
             ),
         ) => gone(service),
         Err(error) => Err(error.into()),
@@ -143,7 +146,7 @@ async fn asked(
     };
     let core = app.service.core();
     let is_open =
-        |data, expires_at| now < expires_at && magic_link::is_open(core, user.id, id, data, token);
+        |data, expires_at| now < expires_at && magic_link::is_open(&core, user.id, id, data, token);
     let mut verifications = user.mfa.verifications.iter();
     let verification = verifications.find(|it| it.id == id && is_open(&it.data, it.expires_at));
     let verification = verification.map(|it| Asked {
@@ -280,7 +283,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_bound_link_gives_the_browser_a_code_and_accepts_nothing() {
-        let server = Server::with_core(|core| core.magic_link = MagicLinkMode::Bound);
+        let server =
+            Server::with_core(|core| core.policies.everybody.magic_link = MagicLinkMode::Bound);
         let admin = server.admin().await;
         let person = admin.person().await;
         person.register(MAGIC_LINK).await;
@@ -324,7 +328,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_code_of_a_page_lives_for_a_minute() {
-        let server = Server::with_core(|core| core.magic_link = MagicLinkMode::Bound);
+        let server =
+            Server::with_core(|core| core.policies.everybody.magic_link = MagicLinkMode::Bound);
         let admin = server.admin().await;
         let person = admin.person().await;
         person.register(MAGIC_LINK).await;

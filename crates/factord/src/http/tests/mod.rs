@@ -27,7 +27,9 @@ use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::net::Observe;
@@ -80,8 +82,9 @@ impl Server {
             catalogue: Catalogue::standard(),
             service_name: "factord".to_owned(),
             public_url: "http://localhost:8080".parse().unwrap(),
-            magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
             redirects: RedirectPolicy::Loopback,
+            policies: Policies::default(),
+            texts: Texts::default(),
         };
         change_core(&mut core);
         let core = Arc::new(core);

@@ -4,6 +4,7 @@ mod abuse;
 mod counting;
 mod histories;
 mod one_use;
+mod policy;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
@@ -27,6 +28,7 @@ use super::decision::{self, Decide, Draft, Effects, Reads};
 use super::hardware::{Known, Owner};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
+use super::policy::Policies;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
@@ -40,6 +42,7 @@ use crate::crypto::otp;
 use crate::delivery::message::Message;
 use crate::factor::Work;
 use crate::factor::catalogue::Catalogue;
+use crate::messages::Texts;
 
 const AUTHENTICATOR: i64 = 58_957;
 const SMS: i64 = 58_959;
@@ -64,30 +67,11 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let mut rng = StdRng::seed_from_u64(1);
-        let now = Timestamp::from_seconds(1_700_000_010);
-        let profile = Profile {
-            username: Some("ada".to_owned()),
-            email: Some("ada@example.com".to_owned()),
-            phone: Some("+14155550100".to_owned()),
-            state: STATE_APPROVED,
-            status: STATUS_ACTIVE,
-            created_at: now,
-            updated_at: now,
-            attributes: serde_json::Map::default(),
-        };
+        let profile = profile();
         Self {
-            core: Core {
-                rules: Rules::default(),
-                keys: Keys::derive(&MasterKey::generate(&mut rng)),
-                catalogue: Catalogue::standard(),
-                service_name: "Example & Co".to_owned(),
-                public_url: "http://localhost:8080".parse().unwrap(),
-                magic_link: crate::factor::magic_link::MagicLinkMode::Polled,
-                redirects: RedirectPolicy::Loopback,
-            },
-            now,
-            rng,
+            core: core(),
+            now: profile.created_at,
+            rng: StdRng::seed_from_u64(2),
             user: User {
                 id: UserId::new(7).unwrap(),
                 profile,
@@ -238,6 +222,35 @@ impl World {
             .unwrap()
             .throttle
             .failures
+    }
+}
+
+/// A core with the standard rules, and any keys.
+pub fn core() -> Core {
+    Core {
+        rules: Rules::default(),
+        keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
+        catalogue: Catalogue::standard(),
+        service_name: "Example & Co".to_owned(),
+        public_url: "http://localhost:8080".parse().unwrap(),
+        policies: Policies::default(),
+        redirects: RedirectPolicy::Loopback,
+        texts: Texts::default(),
+    }
+}
+
+/// A user with all that can be known of one.
+pub fn profile() -> Profile {
+    let now = Timestamp::from_seconds(1_700_000_010);
+    Profile {
+        username: Some("ada".to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        phone: Some("+14155550100".to_owned()),
+        state: STATE_APPROVED,
+        status: STATUS_ACTIVE,
+        created_at: now,
+        updated_at: now,
+        attributes: serde_json::Map::default(),
     }
 }
 

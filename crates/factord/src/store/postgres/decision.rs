@@ -82,10 +82,11 @@ impl Inner {
             return Ok(None);
         };
         let mut user = stored.parse(id)?;
-        let reads = job.reads(&self.core, &user);
+        let core = self.cores.current();
+        let reads = job.reads(&core, &user);
         let destination = reads
             .destination
-            .map(|destination| destination_key(&self.core, &destination));
+            .map(|destination| destination_key(&core, &destination));
         let (before, read) = match &destination {
             Some(key) => self.history(key).await?,
             None => (History::default(), 0),
@@ -104,7 +105,7 @@ impl Inner {
             hardware: &mut hardware,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &self.core, now, rng);
+        let effects = deciding::run(job, state, &core, now, rng);
         let mut shared = Shared::default();
         if let Some(key) = destination.filter(|_| history != before) {
             shared.history(&key, read, &history, now, rng)?;
@@ -116,7 +117,7 @@ impl Inner {
         }
         let shared = shared.statement();
         let mut change = Change {
-            core: &self.core,
+            core: &core,
             rng,
             now,
             stored: &stored,

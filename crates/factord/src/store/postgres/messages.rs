@@ -88,7 +88,11 @@ impl Inner {
     fn open_message(&self, row: &Row) -> Result<StoredMessage, StoreError> {
         let user = user_id(row, 1)?;
         let sealed = Sealed::from_stored(row.try_get(4).map_err(corrupt)?);
-        let text = self.core.keys.open(Message::place(user), &sealed);
+        let text = self
+            .cores
+            .current()
+            .keys
+            .open(Message::place(user), &sealed);
         let text = text.map_err(|error| StoreError::Corrupt(error.to_string()))?;
         let attempts: i64 = row.try_get(3).map_err(corrupt)?;
         Ok(StoredMessage {

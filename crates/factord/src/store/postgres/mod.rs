@@ -36,7 +36,7 @@ use crate::audit::StoredEvent;
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
@@ -58,7 +58,7 @@ pub struct PostgresStore {
 /// What requests and background tasks share.
 struct Inner {
     db: Database,
-    core: Arc<Core>,
+    cores: Cores,
     stripes: Stripes,
     signals: Signals,
     channels: Channels,
@@ -72,20 +72,21 @@ impl PostgresStore {
     /// [`PostgresOpenError`].
     pub async fn open(
         settings: PostgresSettings,
-        core: Arc<Core>,
+        cores: impl Into<Cores>,
     ) -> Result<Self, PostgresOpenError> {
-        Self::open_at(settings, core, None).await
+        Self::open_at(settings, cores.into(), None).await
     }
 
     async fn open_at(
         settings: PostgresSettings,
-        core: Arc<Core>,
+        cores: Cores,
         given: Option<Arc<dyn Clock>>,
     ) -> Result<Self, PostgresOpenError> {
-        let identity = open::open(&settings, &core.keys, &mut clock::system_rng()).await?;
+        let identity =
+            open::open(&settings, &cores.current().keys, &mut clock::system_rng()).await?;
         let inner = Arc::new(Inner {
             db: Database::new(&settings, given)?,
-            core,
+            cores,
             stripes: Stripes::default(),
             signals: Signals::default(),
             channels: Channels::of(identity.schema),

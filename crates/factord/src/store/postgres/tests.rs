@@ -8,6 +8,7 @@ use tokio_postgres::Client;
 use super::super::contract::{START, command, core, count_of, count_up, send};
 use super::*;
 use crate::clock::SystemClock;
+use crate::mfa::Core;
 use crate::mfa::decision::{Decide, Draft};
 use crate::mfa::refusal::Refusal;
 use crate::store::{StoreError, decide};
@@ -40,7 +41,7 @@ pub(in crate::store) async fn at(
     core: Arc<Core>,
     clock: Arc<dyn Clock>,
 ) -> PostgresStore {
-    PostgresStore::open_at(settings, core, Some(clock))
+    PostgresStore::open_at(settings, core.into(), Some(clock))
         .await
         .unwrap()
 }
@@ -251,7 +252,7 @@ on_postgres! {
             let mut rng = clock::system_rng();
             let user = stored.parse(user).unwrap();
             let mut change = statement::Change {
-                core: &store.inner.core,
+                core: &store.inner.cores.current(),
                 rng: &mut rng,
                 now,
                 stored: &stored,
@@ -302,6 +303,7 @@ fn everything(delete_user: bool) -> crate::mfa::decision::Effects {
             to: "+491701234567".to_owned(),
             subject: None,
             body: "1".to_owned(),
+            html: None,
             code: None,
             link: None,
             about: None,

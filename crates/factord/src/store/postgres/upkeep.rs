@@ -38,7 +38,10 @@ impl Inner {
             self.decide(user_id(row, 0)?, &mut EndExpired).await?;
         }
         let steps = [
-            (DELETE_FINISHED, self.core.rules.finished_readable),
+            (
+                DELETE_FINISHED,
+                self.cores.current().rules.finished_readable,
+            ),
             (DELETE_TOKENS, REFRESHABLE),
             (DELETE_HISTORIES, DAY),
             (DELETE_LINKS, 0),

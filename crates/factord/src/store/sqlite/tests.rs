@@ -502,7 +502,7 @@ impl Scene {
             commit: Box::new(commit),
             sync: Box::new(sync),
             fatal: Arc::new(move |reason: &str| heard.lock().unwrap().push(reason.to_owned())),
-            ..Surroundings::of(core(1), Arc::new(ManualClock::at(START)))
+            ..Surroundings::of(core(1).into(), Arc::new(ManualClock::at(START)))
         };
         Self {
             store: Arc::new(SqliteStore::open_in(folder.path(), surroundings).unwrap()),
