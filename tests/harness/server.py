@@ -138,7 +138,7 @@ class DevServer(Process):
 
     def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None, database=None,
                  client_secret=None, wrapper=()):
-        database = database or scratch_database()
+        self.database = database = database or scratch_database()
         extra = [*extra, *(["--database", database] if database else [])]
         self.data, self.database = pathlib.Path(data), database
         self.client_secret = client_secret or secrets.token_hex(32)
@@ -154,6 +154,12 @@ class DevServer(Process):
         self._scoped = {}
         self._numbers = iter(range(1, 10_000))
         self._numbers_lock = threading.Lock()
+
+    def storage_flags(self):
+        """The flags by which an administrative command finds the data."""
+        if self.database:
+            return ["--database", self.database, "--key", str(self.data / "dev.key")]
+        return ["--data", str(self.data)]
 
     def start(self):
         super().start()

@@ -18,6 +18,7 @@ use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::protect::subscription::Endpoints;
 use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::factor::yubikey::{Checking, UnusableSettings};
 use crate::messages::Texts;
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
@@ -67,6 +68,8 @@ pub struct Setup {
     pub webauthn: Option<RelyingParty>,
     /// Whose servers may wake apps up; `None` leaves it to the apps to ask.
     pub push: Option<Endpoints>,
+    /// How YubiKeys are checked.
+    pub yubikeys: Checking,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
@@ -85,6 +88,7 @@ impl Setup {
             public_url,
             channels: Vec::new(),
             push: None,
+            yubikeys: Checking::default(),
             rate_limit: None,
         }
     }
@@ -132,6 +136,9 @@ pub enum NodeError {
     /// The database server cannot be used.
     #[error(transparent)]
     Postgres(#[from] PostgresOpenError),
+    /// The servers that check YubiKeys cannot be set up.
+    #[error(transparent)]
+    Yubikeys(#[from] UnusableSettings),
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -189,7 +196,8 @@ impl Node {
             keys: Keys::derive(key),
             catalogue: Catalogue::standard()
                 .sending_by(&setup.channels)
-                .with_webauthn(setup.webauthn.is_some()),
+                .with_webauthn(setup.webauthn.is_some())
+                .with_yubikeys(setup.yubikeys.factor()?),
             service_name: setup.service_name,
             redirects: setup.redirects,
             policies: setup.policies,

@@ -54,6 +54,8 @@ pub enum Action {
     CreateRegistration,
     /// A registration was to be confirmed.
     ConfirmRegistration,
+    /// An administrator brought a device in.
+    ImportDevice,
     /// A device was deleted.
     DeleteDevice,
     /// A device was challenged.
@@ -83,6 +85,7 @@ impl Action {
             Self::DeleteUser => "delete_user",
             Self::CreateRegistration => "create_registration",
             Self::ConfirmRegistration => "confirm_registration",
+            Self::ImportDevice => "import_device",
             Self::DeleteDevice => "delete_device",
             Self::CreateVerification => "create_verification",
             Self::CompleteVerification => "complete_verification",

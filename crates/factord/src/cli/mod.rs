@@ -5,6 +5,7 @@ mod backup;
 mod credential;
 mod data;
 mod dev;
+mod import;
 mod key;
 mod migrate;
 mod output;
@@ -13,8 +14,10 @@ mod reload;
 mod restore;
 mod serve;
 mod shutdown;
+mod token;
 mod user;
 mod web;
+mod yubikey;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,12 @@ enum Command {
     /// Look at what which users may enrol and use
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Import and list hardware tokens (HOTP)
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Import and list YubiKeys
+    #[command(subcommand)]
+    Yubikey(yubikey::Yubikey),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
@@ -73,6 +82,8 @@ pub fn run() -> ExitCode {
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
             Command::Policy(policy) => policy.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Yubikey(yubikey) => yubikey.run().await,
             Command::Audit(audit) => audit.run().await,
             Command::Migrate(migrate) => migrate.run().await,
             Command::Backup(backup) => backup.run(),

@@ -10,6 +10,7 @@ use super::data::{Data, find_user, sources};
 use super::output::{Output, note};
 use crate::config::PolicyConfig;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::yubikey::OWN;
 use crate::mfa::policy::{Group, Policies, Policy as Effective};
 
 /// What which users may enrol, use and ask for.
@@ -69,10 +70,12 @@ impl Check {
             policies,
             channels,
             webauthn,
+            yubikeys,
         } = loaded.config;
         let catalogue = Catalogue::standard()
             .sending_by(&channels)
-            .with_webauthn(webauthn);
+            .with_webauthn(webauthn)
+            .with_yubikeys(yubikeys.then_some(&OWN));
         let picked = match (&self.attribute, &self.user) {
             (Some(attribute), _) => Some(by_attribute(&policies, attribute)?),
             (None, Some(user)) => Some(self.by_user(&policies, user).await?),

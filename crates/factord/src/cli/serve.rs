@@ -70,6 +70,7 @@ impl Serve {
             channels: config.delivery.channels(),
             webauthn: config.webauthn.clone(),
             push: (!config.delivery.push.is_empty()).then_some(Endpoints::Public),
+            yubikeys: config.yubikeys.clone(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(

@@ -4,16 +4,19 @@ use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
 use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
+use super::factors::{FactorsTable, YubikeyTable};
 use super::messages::MessagesTable;
 use super::policy::{self, GroupTable, PolicyTable};
-use super::secrets::{DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
+use super::secrets::{
+    DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET, YUBIKEY_SECRET,
+};
 use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
 use super::webauthn::WebauthnTable;
 use crate::mfa::notices::Switches;
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 17] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 19] {
     [
         ("", fields::<Settings>()),
         ("database", fields::<DatabaseTable>()),
@@ -33,6 +36,8 @@ pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 17] {
         ("messages", fields::<MessagesTable>()),
         ("notices", fields::<Switches>()),
         ("webauthn", fields::<WebauthnTable>()),
+        ("factors", fields::<FactorsTable>()),
+        ("factors.yubikey", fields::<YubikeyTable>()),
     ]
 }
 
@@ -64,6 +69,7 @@ pub(super) fn is_apart(variable: &str) -> bool {
         SMTP_PASSWORD.variable,
         TWILIO_TOKEN.variable,
         WEBHOOK_SECRET.variable,
+        YUBIKEY_SECRET.variable,
     ]
     .contains(&variable)
 }

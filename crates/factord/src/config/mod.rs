@@ -3,10 +3,12 @@
 
 mod delivery;
 mod error;
+mod factors;
 mod known;
 mod layers;
 mod messages;
 mod policy;
+mod resolving;
 mod secrets;
 mod settings;
 mod values;
@@ -23,6 +25,7 @@ use crate::crypto::keys::MasterKey;
 use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
 use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::factor::yubikey::Checking;
 use crate::messages::Texts;
 use crate::mfa::notices::{Notices, Switches};
 use crate::mfa::policy::Policies;
@@ -92,6 +95,8 @@ pub struct Config {
     pub texts: Texts,
     /// Which notices are sent.
     pub notices: Switches,
+    /// How YubiKeys are checked.
+    pub yubikeys: Checking,
     /// What was written, by its keys.
     written: BTreeMap<String, toml::Value>,
 }
@@ -160,8 +165,10 @@ impl Config {
         let (policies, wrong) = settings.policy.resolve();
         let public_url = settings.public_url.as_ref().map(|url| &url.0);
         let (texts, wrong_texts) = settings.messages.resolve(public_url);
-        let contradictions = settings.contradictions();
-        for problem in contradictions.into_iter().chain(wrong).chain(without) {
+        let (yubikeys, no_servers) = settings.factors.yubikeys(sources);
+        let contradictions = settings.contradictions().into_iter();
+        let of_factors = wrong.into_iter().chain(no_servers);
+        for problem in contradictions.chain(of_factors).chain(without) {
             add(&mut problems, problem);
         }
         // One key, and each file behind it that is wrong.
@@ -175,6 +182,7 @@ impl Config {
         }
         warnings.extend(settings.delivery.warnings());
         warnings.extend(settings.policy.warnings(&delivery.channels()));
+        warnings.extend(settings.factors.warnings());
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
                 let limits = settings.limits.resolve();
@@ -207,6 +215,7 @@ impl Config {
                     delivery,
                     texts,
                     notices: settings.notices,
+                    yubikeys,
                     written,
                 };
                 Ok(Loaded { config, warnings })
@@ -306,6 +315,8 @@ pub struct PolicyConfig {
     pub channels: Vec<Channel>,
     /// Whether there can be WebAuthn: only where `public_url`, if it is written, has a name.
     pub webauthn: bool,
+    /// Whether somebody checks YubiKeys.
+    pub yubikeys: bool,
 }
 
 impl PolicyConfig {
@@ -332,6 +343,7 @@ impl PolicyConfig {
             policies,
             channels,
             webauthn: public_url.is_none_or(|url| RelyingParty::at(&url.0).is_some()),
+            yubikeys: settings.factors.yubikeys_are_checked(),
         };
         if problems.is_empty() {
             Ok(Loaded { config, warnings })

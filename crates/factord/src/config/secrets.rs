@@ -92,6 +92,11 @@ pub(super) const TWILIO_TOKEN: Secret = Secret {
     variable: "FACTORD_DELIVERY_TWILIO_AUTH_TOKEN",
     least: 1,
 };
+pub(super) const YUBIKEY_SECRET: Secret = Secret {
+    key: "factors.yubikey.secret_file",
+    variable: "FACTORD_FACTORS_YUBIKEY_SECRET",
+    least: 1,
+};
 pub(super) const WEBHOOK_SECRET: Secret = Secret {
     key: "delivery.webhook.secret_file",
     variable: "FACTORD_DELIVERY_WEBHOOK_SECRET",

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::delivery::DeliveryTable;
+use super::factors::FactorsTable;
 use super::layers::Source;
 use super::messages::MessagesTable;
 use super::policy::PolicyTable;
@@ -41,6 +42,7 @@ pub(super) struct Settings {
     pub(super) messages: MessagesTable,
     pub(super) notices: Switches,
     pub(super) webauthn: WebauthnTable,
+    pub(super) factors: FactorsTable,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -120,6 +122,7 @@ impl Default for Settings {
             messages: MessagesTable::default(),
             notices: Switches::default(),
             webauthn: WebauthnTable::default(),
+            factors: FactorsTable::default(),
         }
     }
 }

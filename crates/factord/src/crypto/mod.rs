@@ -5,3 +5,4 @@ pub mod otp;
 pub mod sealing;
 pub mod tokens;
 pub mod web_push;
+pub mod yubico_otp;

@@ -17,7 +17,7 @@ use super::settings::SetupError;
 
 /// A client for `url`, which trusts the system's authorities and `roots`. It keeps connections open, and goes through the
 /// proxy that the environment names, but not to this machine.
-pub(super) fn client(url: &Url, roots: &[CertificateDer<'static>]) -> Result<Client, SetupError> {
+pub(crate) fn client(url: &Url, roots: &[CertificateDer<'static>]) -> Result<Client, SetupError> {
     let builder = builder(roots)?;
     let builder = if is_loopback(url) {
         builder.no_proxy()
@@ -74,7 +74,7 @@ pub(super) fn unreachable(error: reqwest::Error) -> Failure {
 }
 
 /// The body of an answer, as far as it is not longer than any that means something to us.
-pub(super) async fn short_body(mut response: Response) -> Option<Vec<u8>> {
+pub(crate) async fn short_body(mut response: Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > LONGEST_BODY {

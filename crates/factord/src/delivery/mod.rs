@@ -17,4 +17,4 @@ pub mod twilio;
 pub mod web_push;
 pub mod webhook;
 
-pub(crate) use http::is_loopback;
+pub(crate) use http::{client, is_loopback, short_body};

@@ -10,6 +10,7 @@ use super::recovery_codes::RecoveryCodes;
 use super::sms::SMS;
 use super::voice::Voice;
 use super::webauthn::WebAuthn;
+use super::yubikey::{OWN, YubiKey};
 use super::{Description, Factor};
 use crate::delivery::message::Channel;
 
@@ -33,17 +34,16 @@ impl Catalogue {
             id,
             factor: Some(factor),
         };
-        let disabled = |id| Entry { id, factor: None };
         Self {
             entries: vec![
-                offered(58_957, &Authenticator),
+                offered(AUTHENTICATOR, &Authenticator),
                 offered(58_958, &Protect),
                 offered(58_959, &SMS),
                 offered(58_960, &Voice),
                 offered(58_961, &EMAIL),
                 offered(MAGIC_LINK, &MagicLink),
                 offered(WEBAUTHN, &WebAuthn),
-                disabled(58_964), // YubiKey
+                offered(YUBIKEY, &OWN),
                 offered(58_965, &RecoveryCodes),
             ],
         }
@@ -79,13 +79,17 @@ impl Catalogue {
     }
 
     /// The same, without WebAuthn unless there is a relying party.
-    pub fn with_webauthn(self, is_set_up: bool) -> Self {
-        self.without(WEBAUTHN, !is_set_up)
+    pub fn with_webauthn(mut self, is_set_up: bool) -> Self {
+        for entry in self.entries.iter_mut().filter(|entry| entry.id == WEBAUTHN) {
+            entry.factor = entry.factor.filter(|_| is_set_up);
+        }
+        self
     }
 
-    fn without(mut self, id: i64, off: bool) -> Self {
-        for entry in &mut self.entries {
-            entry.factor = entry.factor.filter(|_| entry.id != id || !off);
+    /// The same, with YubiKeys that are checked in another way, or not at all.
+    pub fn with_yubikeys(mut self, factor: Option<&'static YubiKey>) -> Self {
+        for entry in self.entries.iter_mut().filter(|entry| entry.id == YUBIKEY) {
+            entry.factor = factor.map(|factor| factor as &dyn Factor);
         }
         self
     }
@@ -108,6 +112,12 @@ impl Catalogue {
     }
 }
 
+/// The id of Authenticator.
+pub const AUTHENTICATOR: i64 = 58_957;
+const MAGIC_LINK: i64 = 58_962;
+const WEBAUTHN: i64 = 58_963;
+const YUBIKEY: i64 = 58_964;
+
 impl fmt::Debug for Catalogue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
@@ -115,6 +125,3 @@ impl fmt::Debug for Catalogue {
             .finish()
     }
 }
-
-const MAGIC_LINK: i64 = 58_962;
-const WEBAUTHN: i64 = 58_963;

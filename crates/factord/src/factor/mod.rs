@@ -9,8 +9,13 @@ pub mod magic_link;
 pub mod protect;
 pub mod recovery_codes;
 pub mod sms;
+pub mod token;
 pub mod voice;
 pub mod webauthn;
+pub mod yubikey;
+
+use std::future::Future;
+use std::pin::Pin;
 
 use rand::CryptoRng;
 use secrecy::SecretString;
@@ -23,6 +28,7 @@ use crate::delivery::message::{Channel, Message};
 use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
+use crate::mfa::hardware::Known;
 use crate::mfa::ids::{DeviceNumber, UserId};
 use crate::mfa::policy::Policy;
 use crate::mfa::refusal::Refusal;
@@ -63,8 +69,15 @@ pub trait Factor: Send + Sync {
         _core: &Core,
         _user: UserId,
         _pending: &Registration,
+        _code: Option<&Code>,
         _rng: &mut dyn CryptoRng,
     ) -> Option<Work> {
+        None
+    }
+
+    /// The id of the hardware that must be read to check `code`, for `device` or for a new one. It is then among
+    /// [`Ceremony::hardware`].
+    fn hardware(&self, _device: Option<&Device>, _code: &Code) -> Option<String> {
         None
     }
 
@@ -90,7 +103,7 @@ pub trait Factor: Send + Sync {
 
     /// What must be computed before `code` can be checked, since it is too slow for a store's transaction. The result
     /// comes as [`Ceremony::evidence`]; by then the device may have changed. Asked for long codes alone.
-    fn prepare(&self, _device: &Device, _code: &Code) -> Option<Work> {
+    fn prepare(&self, _device: &Device, _code: &Code, _rng: &mut dyn CryptoRng) -> Option<Work> {
         None
     }
 
@@ -159,8 +172,18 @@ pub enum Restored {
     Disable,
 }
 
-/// A computation that takes long; it gives what the factor reads as [`Ceremony::evidence`].
-pub type Work = Box<dyn FnOnce() -> Data + Send>;
+/// What takes too long for a store's transaction; it gives what the factor reads as [`Ceremony::evidence`].
+pub enum Work {
+    /// A computation that takes much of the machine: few are done at once, and few a minute for one user.
+    Computed(Box<dyn FnOnce() -> Data + Send>),
+    /// A question to another service.
+    Asked(Pin<Box<dyn Future<Output = Result<Data, NoAnswer>> + Send>>),
+}
+
+/// Another service did not answer, or its answer cannot be believed: nothing can be decided, and nothing is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("another service does not answer")]
+pub struct NoAnswer;
 
 /// The unchanging facts of a factor.
 #[derive(Debug)]
@@ -240,6 +263,8 @@ pub struct Ceremony<'a> {
     pub display_name: Option<&'a str>,
     /// Whether the caller can show a number for the person to match.
     pub number_matching: bool,
+    /// What is known of the hardware that [`Factor::hardware`] named. What changes of it is kept, also with a wrong code.
+    pub hardware: &'a mut Known,
     /// What [`Factor::prepare`] or [`Factor::prepare_confirmation`] computed.
     pub evidence: Option<&'a Data>,
 }

@@ -68,11 +68,12 @@ impl Factor for RecoveryCodes {
         core: &Core,
         user: UserId,
         pending: &Registration,
+        _: Option<&Code>,
         rng: &mut dyn CryptoRng,
     ) -> Option<Work> {
         let codes = List::open(core, user, pending).ok()?;
         let salts: Vec<_> = codes.0.iter().map(|_| draw_salt(rng)).collect();
-        Some(Box::new(move || {
+        Some(Work::Computed(Box::new(move || {
             let hashes = codes.0.iter().zip(salts).map(|(code, salt)| Kept {
                 hash: Hash::of(code, salt),
                 used: false,
@@ -80,7 +81,7 @@ impl Factor for RecoveryCodes {
             Data::of(&Record {
                 hashes: hashes.collect(),
             })
-        }))
+        })))
     }
 
     /// Without a code the person has said that the codes are kept; a code, if one is sent, must be one of them.
@@ -104,16 +105,16 @@ impl Factor for RecoveryCodes {
     }
 
     /// Hashes the code with the salt of the one hash that it can be compared with.
-    fn prepare(&self, device: &Device, code: &Code) -> Option<Work> {
+    fn prepare(&self, device: &Device, code: &Code, _: &mut dyn CryptoRng) -> Option<Work> {
         let (code, record) = (code.normal(), device.data.read::<Record>().ok()?);
         let slot = slot(&code)?;
         let salt = record.hashes.get(slot)?.hash.salt.clone();
-        Some(Box::new(move || {
+        Some(Work::Computed(Box::new(move || {
             Data::of(&Evidence {
                 slot,
                 hash: Hash::of(&code, salt),
             })
-        }))
+        })))
     }
 
     fn check(

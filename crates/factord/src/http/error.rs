@@ -68,7 +68,7 @@ pub(super) enum Error {
     TooManyMessages(u64),
     /// 500.
     Internal,
-    /// 503: the database does not answer now.
+    /// 503: the database, or another service that is needed, does not answer now.
     Unavailable,
 }
 
@@ -243,6 +243,7 @@ impl From<service::Error> for Error {
             service::Error::NoSuchUser => Self::NoSuchUser,
             service::Error::Refused(refusal) => refusal.into(),
             service::Error::TooManyTries(seconds) => Self::TooManyTries(seconds),
+            service::Error::NoAnswer(_) => Self::Unavailable,
             service::Error::Store(error) => error.into(),
         }
     }

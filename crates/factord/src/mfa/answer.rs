@@ -73,6 +73,7 @@ impl Decide for GiveAnswer {
         Reads {
             destination: pending.and_then(|pending| pending.destination.clone()),
             finished: Some(self.id),
+            ..Reads::default()
         }
     }
 

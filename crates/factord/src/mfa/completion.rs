@@ -33,10 +33,15 @@ impl Decide for CompleteVerification {
     type Answer = ();
     const ACTION: Action = Action::CompleteVerification;
 
-    fn reads(&self, _: &Core, _: &User) -> Reads {
+    fn reads(&self, core: &Core, user: &User) -> Reads {
+        let mut pending = user.mfa.verifications.iter();
+        let pending = pending.find(|pending| pending.id == self.id);
+        let device = pending.and_then(|pending| user.mfa.device(pending.device));
+        let code = self.code.as_ref();
         Reads {
-            destination: None,
             finished: Some(self.id),
+            hardware: code.map_or_else(Vec::new, |code| hardware(core, device, code)),
+            ..Reads::default()
         }
     }
 
@@ -131,6 +136,20 @@ pub struct VerifyCode {
 impl Decide for VerifyCode {
     type Answer = ();
     const ACTION: Action = Action::CompleteVerification;
+
+    fn reads(&self, core: &Core, user: &User) -> Reads {
+        let pending = user.mfa.verifications.iter();
+        let devices: Vec<_> = match self.device {
+            Some(device) => user.mfa.device(device.number()).into_iter().collect(),
+            None => pending
+                .filter_map(|pending| user.mfa.device(pending.device))
+                .collect(),
+        };
+        Reads {
+            hardware: hardware(core, devices, &self.code),
+            ..Reads::default()
+        }
+    }
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         let device = self.device.and_then(|device| known(draft.user, device));
@@ -243,6 +262,19 @@ impl VerifyCode {
         }
         .decide(draft, &self.code)
     }
+}
+
+/// The hardware that must be read to check `code` for any of the devices.
+fn hardware<'a>(
+    core: &Core,
+    devices: impl IntoIterator<Item = &'a Device>,
+    code: &Code,
+) -> Vec<String> {
+    let needed = devices.into_iter().filter_map(|device| {
+        let factor = core.catalogue.factor(device.factor_id)?;
+        factor.hardware(Some(device), code)
+    });
+    needed.collect()
 }
 
 /// Why a code for a finished verification is refused: used, if it is the one that its device accepted last.

@@ -29,15 +29,20 @@ impl Decide for ConfirmRegistration {
     type Answer = Registration;
     const ACTION: Action = Action::ConfirmRegistration;
 
-    fn reads(&self, _: &Core, user: &User) -> Reads {
+    fn reads(&self, core: &Core, user: &User) -> Reads {
         let pending = user
             .mfa
             .registrations
             .iter()
             .find(|registration| registration.id == self.id);
+        let factor = pending.and_then(|pending| core.catalogue.factor(pending.factor_id));
+        let hardware = factor
+            .zip(self.code.as_ref())
+            .and_then(|(factor, code)| factor.hardware(None, code));
         Reads {
             destination: pending.and_then(|pending| pending.destination.clone()),
             finished: Some(self.id),
+            hardware: hardware.into_iter().collect(),
         }
     }
 

@@ -4,6 +4,7 @@ use rand::CryptoRng;
 use uuid::Uuid;
 
 use super::Core;
+use super::hardware::Known;
 use super::history::History;
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
@@ -43,6 +44,8 @@ pub struct Reads {
     pub destination: Option<String>,
     /// The registration or verification that is needed if it has finished.
     pub finished: Option<Uuid>,
+    /// The hardware that is needed, by its ids.
+    pub hardware: Vec<String>,
 }
 
 /// What a decision sees and changes.
@@ -57,6 +60,8 @@ pub struct Draft<'a> {
     pub user: &'a mut User,
     /// The message history of [`Reads::destination`]; committed if it changed.
     pub history: &'a mut History,
+    /// What is known of the hardware that [`Reads::hardware`] names; what changed or was added is committed.
+    pub hardware: &'a mut Known,
     /// The finished registration or verification that [`Reads::finished`] names, if there is one.
     pub finished: Option<&'a Finished>,
     /// What is committed with the user.
@@ -76,6 +81,8 @@ pub struct Effects {
     pub finished: Vec<Finished>,
     /// The links by which the user is found until they expire.
     pub links: Vec<Link>,
+    /// Devices that are gone: the hardware that they were is nobody's.
+    pub released: Vec<DeviceNumber>,
     /// Whether the user is deleted: all of it but the audit trail.
     pub delete_user: bool,
 }
@@ -181,6 +188,7 @@ impl Draft<'_> {
             redirect_to: None,
             display_name: None,
             number_matching: false,
+            hardware: &mut *self.hardware,
             evidence: None,
         }
     }

@@ -50,7 +50,7 @@ impl Decide for CreateRegistration {
         let factor = core.catalogue.factor(self.factor_id);
         Reads {
             destination: factor.and_then(|factor| destination(factor.description(), user)),
-            finished: None,
+            ..Reads::default()
         }
     }
 
@@ -176,6 +176,7 @@ impl Registration {
             factor_id: self.factor_id,
             display_name: self.display_name.clone(),
             created_at: now,
+            imported: false,
             destination: self.destination.clone(),
             throttle: super::throttle::Throttle::default(),
             last_code: None,
@@ -240,7 +241,7 @@ fn may_enrol(core: &Core, user: &User, factor_id: i64, description: &Description
     let policy = core.policy(&user.profile);
     let devices = user.mfa.devices.iter();
     let enrolled = devices
-        .filter(|device| device.factor_id == factor_id)
+        .filter(|device| device.factor_id == factor_id && !device.imported)
         .count();
     policy.offers(description)
         && (enrolled < policy.devices(description) || description.replaces_older)

@@ -156,6 +156,9 @@ pub struct Device {
     pub display_name: String,
     /// When it was confirmed.
     pub created_at: Timestamp,
+    /// Whether an administrator has brought it in: it does not count against what the user may enrol.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// Where its messages go; copied when the registration was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,

@@ -85,7 +85,7 @@ impl Decide for CreateVerification {
                 .mfa
                 .device(self.device.number())
                 .and_then(|device| device.destination.clone()),
-            finished: None,
+            ..Reads::default()
         }
     }
 

@@ -5,15 +5,16 @@ mod answers;
 pub mod cleaner;
 pub mod pushes;
 pub mod rate_limit;
+mod workshop;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use answers::Workshop;
 use pushes::Pushes;
+use workshop::Workshop;
 
-use crate::factor::Description;
+use crate::factor::{Description, NoAnswer};
 use crate::mfa::cores::Cores;
 use crate::mfa::decision::Decide;
 use crate::mfa::ids::{DeviceId, UserId};
@@ -42,9 +43,12 @@ pub enum Error {
     /// The rules say no.
     #[error("refused")]
     Refused(Refusal),
-    /// The user has caused so many slow computations that the next waits for this many seconds.
+    /// The user has tried so many long codes that the next waits for this many seconds.
     #[error("too many tries")]
     TooManyTries(u64),
+    /// Another service that is needed did not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The database could not.
     #[error(transparent)]
     Store(#[from] StoreError),

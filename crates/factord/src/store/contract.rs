@@ -16,9 +16,11 @@ use crate::audit::{Action, Reason};
 use crate::auth::scope::Scope;
 use crate::clock::{Clock, ManualClock};
 use crate::crypto::keys::{Keys, MasterKey};
+use crate::crypto::sealing::Sealed;
 use crate::delivery::message::Channel;
 use crate::mfa::data::Data;
 use crate::mfa::decision::Link;
+use crate::mfa::hardware::Owner;
 use crate::mfa::ids::DeviceNumber;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
@@ -59,6 +61,9 @@ contract! {
     decisions_about_one_user_are_made_one_after_the_other,
     two_hundred_confirmations_of_one_thing_succeed_once,
     a_destination_has_one_history_whoever_sends_there,
+    hardware_exists_once_whoever_has_it,
+    hardware_is_imported_all_or_none_and_keeps_what_is_known_of_it,
+    hardware_is_nobodys_once_its_device_or_user_is_gone,
     what_has_finished_is_found_by_its_owner_alone,
     the_same_refusal_again_is_counted_in_the_event_before,
     refusals_that_alternate_are_counted_each_in_its_own_event,
@@ -194,6 +199,81 @@ async fn a_destination_has_one_history_whoever_sends_there(world: &World) {
     let racing = world.race(100, bob, || send_to("+491701234567")).await;
     assert_eq!(racing.iter().filter(|answer| answer.is_ok()).count(), 5);
     assert_eq!(world.decide(ada, sent_to("+491701234567")).await, Ok(5));
+}
+
+async fn hardware_exists_once_whoever_has_it(world: &World) {
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    let (one, other) = tokio::join!(
+        world.race(50, ada, || press("key", 7)),
+        world.race(50, bob, || press("key", 8)),
+    );
+    let both = one.into_iter().chain(other);
+    let mut counts: Vec<_> = both.map(Result::unwrap).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=100).collect::<Vec<_>>());
+    assert_eq!(world.decide(bob, press("key", 8)).await, Ok(101));
+    assert_eq!(world.decide(bob, press("other", 8)).await, Ok(1));
+    let owner = |user, number| {
+        let device = DeviceNumber::from_stored(number);
+        Some(Owner { user, device })
+    };
+    let known = world.store.hardware().await.unwrap();
+    assert_eq!(known["key"].owner, owner(bob, 8));
+    assert_eq!(known.len(), 2);
+
+    // What was not asked for is not there, and what a decision does not change stays.
+    let blind = command(|draft| Ok(draft.hardware.len()));
+    assert_eq!(world.decide(ada, blind).await, Ok(0));
+    assert_eq!(world.store.hardware().await.unwrap(), known);
+}
+
+async fn hardware_is_imported_all_or_none_and_keeps_what_is_known_of_it(world: &World) {
+    let ada = world.user("ada").await.id;
+    world.decide(ada, press("key", 7)).await.unwrap();
+    let new = |ids: &[&str]| {
+        let new = ids.iter().map(|id| {
+            let hardware = Hardware {
+                serial: Some(format!("serial of {id}")),
+                secret: Some(Sealed::from_stored("sealed".to_owned())),
+                ..Hardware::default()
+            };
+            ((*id).to_owned(), hardware)
+        });
+        new.collect::<Vec<_>>()
+    };
+    let import = |ids| world.store.import_hardware(new(ids));
+    assert_eq!(import(&["key", "a", "b"]).await.unwrap(), [""; 0]);
+    let known = world.store.hardware().await.unwrap();
+    assert_eq!(known.len(), 3);
+    assert_eq!(known["key"].owner.map(|owner| owner.user), Some(ada));
+    assert_eq!(known["key"].serial.as_deref(), Some("serial of key"));
+    assert_eq!(world.decide(ada, press("key", 7)).await, Ok(2));
+
+    let before = world.store.hardware().await.unwrap();
+    assert_eq!(import(&["c", "b", "key"]).await.unwrap(), ["b", "key"]);
+    assert_eq!(world.store.hardware().await.unwrap(), before);
+}
+
+async fn hardware_is_nobodys_once_its_device_or_user_is_gone(world: &World) {
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    for (user, id, device) in [(ada, "a", 1), (ada, "b", 2), (bob, "c", 1)] {
+        world.decide(user, press(id, device)).await.unwrap();
+    }
+    let release = command(|draft| {
+        draft.effects.released.push(DeviceNumber::from_stored(1));
+        Ok(())
+    });
+    world.decide(ada, release).await.unwrap();
+    let owned = async || {
+        let known = world.store.hardware().await.unwrap();
+        let owned = known.into_iter().filter(|(_, it)| it.owner.is_some());
+        owned.map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(owned().await, ["b", "c"]);
+    world.decide(ada, DeleteUser).await.unwrap();
+    assert_eq!(owned().await, ["c"]);
+    // What was used stays used.
+    assert_eq!(world.decide(bob, press("a", 3)).await, Ok(2));
 }
 
 async fn what_has_finished_is_found_by_its_owner_alone(world: &World) {
@@ -964,6 +1044,24 @@ where
         decide,
         answer: PhantomData,
     }
+}
+
+/// Takes hardware for a device, counts a press of it and gives the number.
+fn press(id: &'static str, device: u32) -> impl Decide<Answer = i64> {
+    let reads = Reads {
+        hardware: vec![id.to_owned()],
+        ..Reads::default()
+    };
+    reading(reads, move |draft| {
+        let kept = draft.hardware.entry(id.to_owned()).or_default();
+        let presses = kept.state.read::<Option<i64>>().unwrap().unwrap_or(0) + 1;
+        kept.state = Data::of(&presses);
+        kept.owner = Some(Owner {
+            user: draft.user.id,
+            device: DeviceNumber::from_stored(device),
+        });
+        Ok(presses)
+    })
 }
 
 /// Adds one to a number of the user's, and gives it.

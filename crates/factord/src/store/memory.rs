@@ -20,6 +20,7 @@ use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
 use crate::mfa::cores::Cores;
 use crate::mfa::decision::Effects;
+use crate::mfa::hardware::{Hardware, Known, Owner};
 use crate::mfa::history::{DAY, History};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, Mfa, Profile, User};
@@ -38,6 +39,7 @@ struct Tables {
     users: BTreeMap<UserId, User>,
     finished: BTreeMap<(UserId, Uuid), (Finished, Timestamp)>,
     histories: BTreeMap<[u8; 16], (History, Timestamp)>,
+    hardware: Known,
     links: BTreeMap<[u8; 32], (UserId, Timestamp)>,
     events: Vec<StoredEvent>,
     credentials: BTreeMap<String, Credential>,
@@ -65,6 +67,7 @@ impl MemoryStore {
                 users: BTreeMap::new(),
                 finished: BTreeMap::new(),
                 histories: BTreeMap::new(),
+                hardware: Known::new(),
                 links: BTreeMap::new(),
                 events: Vec::new(),
                 credentials: BTreeMap::new(),
@@ -105,6 +108,11 @@ impl MemoryStore {
             .map(|(history, _)| history.clone())
             .unwrap_or_default();
         let mut history = before.clone();
+        let found = reads.hardware.into_iter().filter_map(|id| {
+            let found = tables.hardware.get(&id)?.clone();
+            Some((id, found))
+        });
+        let mut hardware: Known = found.collect();
         let finished = reads
             .finished
             .and_then(|finished| tables.finished.get(&(id, finished)))
@@ -112,6 +120,7 @@ impl MemoryStore {
         let state = State {
             user: &mut user,
             history: &mut history,
+            hardware: &mut hardware,
             finished: finished.as_ref(),
         };
         let effects = deciding::run(job, state, &core, now, &mut *tables.rng);
@@ -121,6 +130,7 @@ impl MemoryStore {
         if let Some(key) = destination.filter(|_| history != before) {
             tables.histories.insert(key, (history, now));
         }
+        tables.hardware.append(&mut hardware);
         if !effects.messages.is_empty() {
             self.messages.notify_one();
         }
@@ -148,6 +158,13 @@ impl Tables {
                 event.count += 1;
                 event.at = now;
             }
+        }
+        for hardware in self.hardware.values_mut() {
+            let given_up = |owner: &mut Owner| {
+                owner.user == id
+                    && (effects.delete_user || effects.released.contains(&owner.device))
+            };
+            hardware.owner.take_if(given_up);
         }
         if effects.delete_user {
             self.users.remove(&id);
@@ -434,6 +451,28 @@ impl Store for MemoryStore {
                 .cloned()
                 .collect())
         })
+    }
+
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>> {
+        self.answer(move |tables| {
+            let is_known = |id: &str| {
+                let known = tables.hardware.get(id);
+                known.is_some_and(|known| known.secret.is_some())
+            };
+            let ids = new.iter().map(|(id, _)| id);
+            let known: Vec<_> = ids.filter(|id| is_known(id)).cloned().collect();
+            if known.is_empty() {
+                for (id, new) in new {
+                    let kept = tables.hardware.entry(id).or_default();
+                    (kept.serial, kept.secret) = (new.serial, new.secret);
+                }
+            }
+            Ok(known)
+        })
+    }
+
+    fn hardware(&self) -> Answer<'_, Known> {
+        self.answer(|tables| Ok(tables.hardware.clone()))
     }
 
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {

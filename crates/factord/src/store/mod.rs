@@ -23,6 +23,7 @@ use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::Message;
 use crate::mfa::Core;
 use crate::mfa::decision::{self, Decide, Draft, Reads};
+use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Finished, Profile, User};
@@ -97,6 +98,13 @@ pub trait Store: Send + Sync {
 
     /// The outbox of `factord dev`, newest first.
     fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>>;
+
+    /// Keeps hardware with its secrets, all of it or, where the secret of any is known already, none: gives the ids of
+    /// those, and nothing if it was done. Of hardware that is known without its secret the owner and the state stay.
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>>;
+
+    /// All hardware.
+    fn hardware(&self) -> Answer<'_, Known>;
 
     /// A setting that the database keeps for all its processes.
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>>;

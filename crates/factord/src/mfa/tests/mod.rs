@@ -10,9 +10,11 @@ mod protect;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
+mod token;
 mod verification;
 mod voice;
 mod webauthn;
+mod yubikey;
 
 use std::collections::HashMap;
 
@@ -25,7 +27,9 @@ use super::Core;
 use super::code::Code;
 use super::completion::{CompleteVerification, VerifyCode};
 use super::confirmation::ConfirmRegistration;
+use super::data::Data;
 use super::decision::{self, Decide, Draft, Effects, Reads};
+use super::hardware::{Known, Owner};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
 use super::redirect::RedirectPolicy;
@@ -38,6 +42,7 @@ use crate::clock::Timestamp;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
 use crate::delivery::message::{Channel, Message};
+use crate::factor::Work;
 use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::notices::Notices;
 
@@ -48,6 +53,7 @@ const VOICE: i64 = 58_960;
 const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
 const WEBAUTHN: i64 = 58_963;
+const YUBIKEY: i64 = 58_964;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
@@ -57,6 +63,7 @@ struct World {
     rng: StdRng,
     user: User,
     histories: HashMap<String, History>,
+    hardware: Known,
     finished: HashMap<Uuid, Finished>,
     events: Vec<Event>,
     repeats: usize,
@@ -78,6 +85,7 @@ impl World {
                 mfa: Mfa::default(),
             },
             histories: HashMap::new(),
+            hardware: Known::new(),
             finished: HashMap::new(),
             events: Vec::new(),
             repeats: 0,
@@ -91,12 +99,18 @@ impl World {
         let Reads {
             destination,
             finished,
+            hardware,
         } = command.reads(&self.core, &self.user);
         let history = self
             .histories
             .entry(destination.unwrap_or_default())
             .or_default();
         let finished = finished.and_then(|id| self.finished.get(&id)).cloned();
+        let found = hardware.into_iter().filter_map(|id| {
+            let found = self.hardware.get(&id)?.clone();
+            Some((id, found))
+        });
+        let mut hardware: Known = found.collect();
         let mut effects = Effects::default();
         let answer = decision::run(
             command,
@@ -106,11 +120,17 @@ impl World {
                 rng: &mut self.rng,
                 user: &mut self.user,
                 history,
+                hardware: &mut hardware,
                 finished: finished.as_ref(),
                 effects: &mut effects,
             },
         );
         assert!(!effects.events.is_empty() || !effects.repeats.is_empty());
+        self.hardware.append(&mut hardware);
+        for known in self.hardware.values_mut() {
+            let released = |owner: &mut Owner| effects.released.contains(&owner.device);
+            known.owner.take_if(released);
+        }
         self.repeats += effects.repeats.len();
         self.events.append(&mut effects.events);
         let (notices, messages): (Vec<_>, Vec<_>) =
@@ -280,4 +300,12 @@ fn never(world: &World, secret: &[u8]) -> String {
         .map(|number| format!("{number:06}"))
         .find(|code| !near.contains(code))
         .unwrap()
+}
+
+/// What a computation gives, done at once.
+fn computed(work: Work) -> Data {
+    match work {
+        Work::Computed(work) => work(),
+        Work::Asked(_) => panic!("nobody else is asked"),
+    }
 }

@@ -13,7 +13,7 @@ use tokio_postgres::error::SqlState;
 use super::Inner;
 use super::database::{Kind, Patience};
 use super::error::{Failure, corrupt};
-use super::statement::{self, Change, Statement};
+use super::statement::{Change, Shared, Statement};
 use crate::clock;
 use crate::mfa::history::History;
 use crate::mfa::ids::UserId;
@@ -38,7 +38,8 @@ impl Stripes {
 /// What is written of a decision.
 struct Writes {
     user: Option<Statement>,
-    history: Option<Statement>,
+    /// What is written besides, where others write too.
+    shared: Option<Statement>,
     tells: bool,
 }
 
@@ -94,18 +95,27 @@ impl Inner {
             Some(finished) => self.finished(id, finished).await?,
             None => None,
         };
+        let known = self.hardware_of(reads.hardware).await?;
+        let mut hardware = known.records();
         let mut history = before.clone();
         let rng = &mut clock::system_rng();
         let state = State {
             user: &mut user,
             history: &mut history,
+            hardware: &mut hardware,
             finished: finished.as_ref(),
         };
         let effects = deciding::run(job, state, &core, now, rng);
-        let history = destination
-            .filter(|_| history != before)
-            .map(|key| statement::history(&key, read, &history, now, rng))
-            .transpose()?;
+        let mut shared = Shared::default();
+        if let Some(key) = destination.filter(|_| history != before) {
+            shared.history(&key, read, &history, now, rng)?;
+        }
+        for (id, changed) in &hardware {
+            if known.get(id) != Some(changed) {
+                shared.hardware(id, known.version(id), changed, rng)?;
+            }
+        }
+        let shared = shared.statement();
         let mut change = Change {
             core: &core,
             rng,
@@ -114,27 +124,27 @@ impl Inner {
             user: &user,
             effects: &effects,
             channel: &self.channels.messages,
-            fails_if_stale: history.is_some(),
+            fails_if_stale: shared.is_some(),
         };
         Ok(Some(Writes {
             user: change.statement()?,
-            history,
+            shared,
             tells: !effects.messages.is_empty(),
         }))
     }
 
     /// Commits; `false` if what was read is stale.
     async fn commit(&self, writes: &Writes) -> Result<bool, Failure> {
-        match (&writes.user, &writes.history) {
+        match (&writes.user, &writes.shared) {
             (None, _) => Ok(true),
             (Some(user), None) => {
                 let values = user.values();
                 let rows = self.db.once(Kind::Write, &user.sql, &values).await?;
                 Ok(written(&rows)? == 1)
             }
-            (Some(user), Some(history)) => {
+            (Some(user), Some(shared)) => {
                 let connection = self.db.connection().await?;
-                let both = async |client: &Object| together(client, user, history).await;
+                let both = async |client: &Object| together(client, user, shared).await;
                 self.db.on(connection, Kind::Write, both).await
             }
         }
@@ -142,13 +152,13 @@ impl Inner {
 }
 
 /// Both statements in one transaction, sent in one go.
-async fn together(client: &Object, user: &Statement, history: &Statement) -> Result<bool, Failure> {
+async fn together(client: &Object, user: &Statement, shared: &Statement) -> Result<bool, Failure> {
     let prepare = async |statement: &Statement| {
         let prepared = client.prepare_cached(&statement.sql).await;
         prepared.map_err(|error| Failure::of_reading(&error))
     };
-    let (first, second) = (prepare(user).await?, prepare(history).await?);
-    let (first_values, second_values) = (user.values(), history.values());
+    let (first, second) = (prepare(user).await?, prepare(shared).await?);
+    let (first_values, second_values) = (user.values(), shared.values());
     // Polled in this order, and each is sent when it is polled first.
     let (begun, one, other, committed) = tokio::join!(
         biased;

@@ -8,6 +8,7 @@ mod duty;
 mod error;
 mod events;
 mod filter;
+mod hardware;
 mod messages;
 mod open;
 mod settings;
@@ -36,6 +37,7 @@ use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
 use crate::mfa::cores::Cores;
+use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use database::Database;
@@ -198,6 +200,14 @@ impl Store for PostgresStore {
 
     fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>> {
         Box::pin(self.inner.outbox(filter))
+    }
+
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>> {
+        Box::pin(self.inner.import_hardware(new))
+    }
+
+    fn hardware(&self) -> Answer<'_, Known> {
+        Box::pin(self.inner.all_hardware())
     }
 
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {

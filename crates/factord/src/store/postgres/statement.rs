@@ -14,7 +14,9 @@ use crate::crypto::keys::KeyedHash;
 use crate::delivery::message::Message;
 use crate::mfa::Core;
 use crate::mfa::decision::Effects;
+use crate::mfa::hardware::Hardware;
 use crate::mfa::history::History;
+use crate::mfa::ids::DeviceNumber;
 use crate::mfa::user::{Finished, User};
 use crate::store::StoreError;
 use crate::store::deciding::Lookup;
@@ -66,6 +68,7 @@ impl Change<'_> {
             messages,
             finished,
             links,
+            released,
             delete_user,
         } = self.effects;
         let nothing = profile == self.stored.profile
@@ -75,6 +78,7 @@ impl Change<'_> {
             && messages.is_empty()
             && finished.is_empty()
             && links.is_empty()
+            && released.is_empty()
             && !delete_user;
         if nothing && !self.fails_if_stale {
             return Ok(None);
@@ -106,6 +110,7 @@ impl Change<'_> {
         } else {
             parts.finish(finished, &now)?;
             parts.link(links);
+            parts.release(released);
             self.send(messages, &mut parts, &now)?;
         }
         let told = if *delete_user || messages.is_empty() {
@@ -257,6 +262,10 @@ impl Parts {
                 "forgotten_{table} AS (DELETE FROM {table} USING kept WHERE {table}.user_id = kept.id)"
             ));
         }
+        self.add(
+            "released AS (UPDATE hardware SET user_id = NULL, device = NULL, version = hardware.version + 1
+             FROM kept WHERE hardware.user_id = kept.id)",
+        );
         self.add(&format!(
             "remembered AS (INSERT INTO deleted_users (id, last_event)
              SELECT kept.id, {last_event}::bigint FROM kept)"
@@ -278,6 +287,19 @@ impl Parts {
         Ok(())
     }
 
+    /// The hardware that these devices were is nobody's.
+    fn release(&mut self, devices: &[DeviceNumber]) {
+        if devices.is_empty() {
+            return;
+        }
+        let devices: Vec<_> = devices.iter().map(|it| i64::from(it.get())).collect();
+        let devices = self.statement.bind(devices);
+        self.add(&format!(
+            "released AS (UPDATE hardware SET user_id = NULL, device = NULL, version = hardware.version + 1
+             FROM kept WHERE hardware.user_id = kept.id AND hardware.device = ANY ({devices}::bigint[]))"
+        ));
+    }
+
     fn link(&mut self, links: &[crate::mfa::decision::Link]) {
         if links.is_empty() {
             return;
@@ -296,34 +318,97 @@ impl Parts {
     }
 }
 
-/// The message history of a destination, written on what was read of it: fails if that is stale. Goes by the
-/// destination alone.
-pub(super) fn history(
-    destination: &KeyedHash,
-    read: i64,
-    history: &History,
-    now: Timestamp,
-    rng: &mut dyn CryptoRng,
-) -> Result<Statement, StoreError> {
-    let mut statement = Statement::default();
-    let mut version = [0; 8];
-    rng.fill_bytes(&mut version);
-    let destination = statement.bind(destination.as_bytes().to_vec());
-    // Drawn, not counted: a history that was deleted and begun again must not look like the old one.
-    let version = statement.bind(i64::from_ne_bytes(version) | 1);
-    let history = statement.bind(json(history)?);
-    let now = statement.bind(now.seconds());
-    let read = statement.bind(read);
-    statement.sql = format!(
-        "WITH counted AS (
-             INSERT INTO histories (destination, version, history, updated_at)
+/// What is written besides the user, where others write too: each row on the version that was read of it, and all of it
+/// fails if one is stale.
+#[derive(Default)]
+pub(super) struct Shared {
+    statement: Statement,
+    parts: Vec<String>,
+}
+
+impl Shared {
+    /// The message history of a destination. Goes by the destination alone.
+    pub fn history(
+        &mut self,
+        destination: &KeyedHash,
+        read: i64,
+        history: &History,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), StoreError> {
+        let statement = &mut self.statement;
+        let destination = statement.bind(destination.as_bytes().to_vec());
+        let version = statement.bind(draw_version(rng));
+        let history = statement.bind(json(history)?);
+        let now = statement.bind(now.seconds());
+        let read = statement.bind(read);
+        self.parts.push(format!(
+            "INSERT INTO histories (destination, version, history, updated_at)
              VALUES ({destination}, {version}, {history}, {now})
              ON CONFLICT (destination) DO UPDATE
              SET version = excluded.version, history = excluded.history, updated_at = excluded.updated_at
-             WHERE histories.version = {read} RETURNING 1)
-         SELECT 1 / count(*) FROM counted"
-    );
-    Ok(statement)
+             WHERE histories.version = {read} RETURNING 1"
+        ));
+        Ok(())
+    }
+
+    /// A piece of hardware. Goes by its id alone.
+    pub fn hardware(
+        &mut self,
+        id: &str,
+        read: i64,
+        hardware: &Hardware,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(), StoreError> {
+        let (statement, owner) = (&mut self.statement, hardware.owner);
+        let id = statement.bind(id.to_owned());
+        let version = statement.bind(draw_version(rng));
+        let user = statement.bind(owner.map(|owner| owner.user.get()));
+        let device = statement.bind(owner.map(|owner| i64::from(owner.device.get())));
+        let document = statement.bind(json(hardware)?);
+        let read = statement.bind(read);
+        self.parts.push(format!(
+            "INSERT INTO hardware (id, version, user_id, device, document)
+             VALUES ({id}, {version}, {user}, {device}, {document})
+             ON CONFLICT (id) DO UPDATE SET version = excluded.version, user_id = excluded.user_id,
+             device = excluded.device, document = excluded.document
+             WHERE hardware.version = {read} RETURNING 1"
+        ));
+        Ok(())
+    }
+
+    /// The statement, if there is anything to write.
+    pub fn statement(self) -> Option<Statement> {
+        let Self {
+            mut statement,
+            parts,
+        } = self;
+        if parts.is_empty() {
+            return None;
+        }
+        let number = |(number, part)| (format!("part_{number}"), part);
+        let parts: Vec<(String, String)> = parts.into_iter().enumerate().map(number).collect();
+        let with = parts
+            .iter()
+            .map(|(name, part)| format!("{name} AS ({part})"));
+        let counts = parts
+            .iter()
+            .map(|(name, _)| format!("1 / (SELECT count(*) FROM {name})"));
+        statement.sql = format!(
+            "WITH {} SELECT {}",
+            with.collect::<Vec<_>>().join(",\n"),
+            counts.collect::<Vec<_>>().join(", ")
+        );
+        Some(statement)
+    }
+}
+
+/// Drawn, not counted: what was deleted and begun again must not look like what was read. Never 0, which is the version
+/// of what is not there.
+pub(super) fn draw_version(rng: &mut dyn CryptoRng) -> i64 {
+    let mut version = [0; 8];
+    rng.fill_bytes(&mut version);
+    i64::from_ne_bytes(version) | 1
 }
 
 /// An event, or a refusal that came again, and how often.

@@ -314,6 +314,7 @@ fn everything(delete_user: bool) -> crate::mfa::decision::Effects {
             token: TokenHash::of("a"),
             expires_at: START,
         }],
+        released: Vec::new(),
         delete_user,
     }
 }

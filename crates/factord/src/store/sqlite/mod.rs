@@ -6,6 +6,7 @@ mod decision;
 mod error;
 mod events;
 mod filter;
+mod hardware;
 mod messages;
 mod open;
 mod readers;
@@ -35,6 +36,7 @@ use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
 use crate::mfa::cores::Cores;
+use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
@@ -235,6 +237,14 @@ impl Store for SqliteStore {
     fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>> {
         let core = self.cores.current();
         self.scan(move |conn| messages::outbox(conn, &core, &filter))
+    }
+
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>> {
+        self.write(move |writing| hardware::import(writing.conn, &new))
+    }
+
+    fn hardware(&self) -> Answer<'_, Known> {
+        self.scan(hardware::all)
     }
 
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {

@@ -90,6 +90,16 @@ CREATE TABLE histories (
 );
 CREATE INDEX histories_by_time ON histories (updated_at);
 
+-- Security keys and tokens that exist once, whoever has them: whose device each is, if anybody's, and how far its counter is.
+CREATE TABLE hardware (
+    id text COLLATE "C" PRIMARY KEY,
+    version bigint NOT NULL DEFAULT 1,
+    user_id bigint,
+    device bigint,
+    document text NOT NULL
+);
+CREATE INDEX hardware_by_user ON hardware (user_id) WHERE user_id IS NOT NULL;
+
 -- By what links, and ids of verifications with a page, a user is found; as SHA-256.
 CREATE TABLE links (
     token bytea PRIMARY KEY,
