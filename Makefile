@@ -1,4 +1,4 @@
-.PHONY: help run test check check-full bench bench-peer bench-overload clean
+.PHONY: help run test test-failover check check-full bench bench-peer bench-overload clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -8,6 +8,9 @@ run: ## build and start the zero-configuration server (ARGS='--listen …' are p
 
 test: ## everything quick: Rust tests, then the suites against the built server
 	scripts/test.sh
+
+test-failover: ## the cluster tests with their full counts: many nodes, lost servers, broken disks
+	scripts/failover.sh
 
 check: ## format, lints, documentation, and what comes in as a dependency
 	cargo fmt --check

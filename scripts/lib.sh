@@ -52,3 +52,29 @@ python_environment() {
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
   printf '%s\n' "$wanted" >"$venv/installed"
 }
+
+# on_postgres COMMAND…: the command with a PostgreSQL server of its own, whose programs are installed where we may; without
+# them it runs all the same, and what it passes over is said. FACTORD_NEEDS_POSTGRES makes that an error.
+on_postgres() {
+  if ! postgres_programs && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    install_package postgresql 'PostgreSQL is not installed'
+  fi
+  if postgres_programs; then
+    FACTORD_TEST_POSTGRES_REQUIRED=1 python3 tests/harness/postgres.py "$@"
+    return
+  fi
+  [ -z "${FACTORD_NEEDS_POSTGRES:-}" ] || fail 'PostgreSQL is not installed (Debian: postgresql)'
+  say 'SKIPPED: whatever needs PostgreSQL, which is not installed (Debian, Ubuntu: sudo apt-get install postgresql)'
+  "$@"
+}
+
+postgres_programs() {
+  ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || command -v initdb >/dev/null
+}
+
+# may_install COMMAND PACKAGE: gets a Debian package that some tests need, where we may.
+may_install() {
+  if ! command -v "$1" >/dev/null && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    install_package "$2" "$1 is not installed"
+  fi
+}

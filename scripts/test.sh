@@ -3,18 +3,27 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
+need python3 python3
 say 'Rust tests'
-cargo test --locked --workspace --quiet
+on_postgres cargo test --locked --workspace --quiet
 
 [ -f tests/requirements.txt ] || exit 0
 need oathtool oathtool
+need chromium chromium
 python_environment venv tests/requirements.txt
 
 say 'suites against the built server'
 cargo build --locked --quiet --package factord --package onelogin-cli
 FACTORD_BIN=${FACTORD_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/factord}
 export FACTORD_BIN
+may_install faketime faketime
+may_install strace strace
 "$TOOLS/venv/bin/python" -m pytest tests -q "$@"
+
+if postgres_programs; then
+  say 'the suites of the rules and the wire once more, on PostgreSQL'
+  FACTORD_SUITE_POSTGRES=1 on_postgres "$TOOLS/venv/bin/python" -m pytest -q tests/rules tests/wire tests/process/test_race.py
+fi
 
 say 'the client, its examples too, against the built server'
 FACTORD=$FACTORD_BIN cargo test --locked --quiet --package onelogin --all-features --test live -- --ignored

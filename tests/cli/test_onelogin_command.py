@@ -8,7 +8,9 @@ import subprocess
 import pytest
 
 from harness import oath
+from harness.serve import run as factord
 from harness.server import binary, clean_env
+from harness.yubico import Yubikey
 
 COMMAND = pathlib.Path(os.environ.get("ONELOGIN_BIN", pathlib.Path(binary()).parent / "onelogin"))
 
@@ -64,3 +66,14 @@ def test_a_person_is_found_by_name_and_nobody_by_another(onelogin, person):
     shown = onelogin("users", "show", person.id)
     assert "OneLogin SMS" in onelogin("factors", shown["username"], table=True)
     onelogin("factors", "nobody@nowhere.example", status=4)
+
+
+def test_a_yubikey_is_enrolled_by_one_press_and_lets_in_by_another(onelogin, server, person):
+    key = Yubikey()
+    factord("yubikey", "import", "-", *server.storage_flags(), text_in=key.line())
+    begun = onelogin("enroll", person.id, "--factor", "YubiKey", "--name", "My key")
+    done = onelogin("verify", person.id, "--registration", begun["id"], "--code", key.press())
+    assert done["status"] == "accepted"
+    otp = key.press()
+    onelogin("verify", person.id, "--device", done["device_id"], "--code", otp)
+    onelogin("verify", person.id, "--device", done["device_id"], "--code", otp, status=5)

@@ -1,11 +1,18 @@
 """A mail server and an HTTP server that do as they are told: each attempt takes the next line of its script, and once the
 script has ended everything is taken."""
 
+import base64
+import hashlib
+import hmac
 import http.server
+import queue
 import socket
 import ssl
 import threading
+import urllib.parse
+import xml.etree.ElementTree
 
+import requests
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, AuthResult
 
@@ -93,8 +100,11 @@ class _Controller(Controller):
 class HttpPlayer:
     """An HTTP server that remembers what was posted. Its script says how to answer: a status, a status and a body, HANG."""
 
+    usual = 200
+
     def __init__(self, authority, script=(), tls=False):
         self.script, self.requests = list(script), []
+        self.arrived = queue.Queue()
         self.let_go = threading.Event()
         player = self
 
@@ -104,7 +114,8 @@ class HttpPlayer:
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 player.requests.append((self.path, self.headers, body))
-                answer = player.script.pop(0) if player.script else 200
+                player.arrived.put(player.requests[-1])
+                answer = player.script.pop(0) if player.script else player.usual
                 if answer == HANG:
                     player.let_go.wait(30)
                     self.close_connection = True
@@ -135,3 +146,76 @@ class HttpPlayer:
         self.let_go.set()
         self.server.shutdown()
         self.server.server_close()
+
+
+class Call:
+    """A call that a gateway in Twilio's shape was asked to make: it rings until the test says what happens."""
+
+    def __init__(self, form, token):
+        self.form, self.token = form, token
+        self.action, self.page = None, None
+
+    @property
+    def to(self):
+        return self.form["To"]
+
+    @property
+    def link(self):
+        return self.form["Url"]
+
+    def sign(self, url, form):
+        """As https://www.twilio.com/docs/usage/security says."""
+        signed = url + "".join(name + value for name, value in sorted(form.items()))
+        return base64.b64encode(hmac.new(self.token.encode(), signed.encode(), hashlib.sha1).digest()).decode()
+
+    def post(self, url, signature=None, **form):
+        form = {"AccountSid": "AC0", "CallSid": "CA1", "To": self.to, "From": self.form["From"], **form}
+        headers = {"X-Twilio-Signature": self.sign(url, form) if signature is None else signature}
+        session = requests.Session()
+        session.trust_env = False
+        return session.post(url, data=form, headers=headers, timeout=30)
+
+    def follow(self, answer):
+        """Reads TwiML as a gateway would, and gives what the person hears before the phone listens or hangs up."""
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["Content-Type"].startswith("application/xml")
+        self.page = xml.etree.ElementTree.fromstring(answer.content)
+        assert self.page.tag == "Response"
+        *verbs, last = self.page
+        assert last.tag == "Hangup"
+        gather = self.page.find("Gather")
+        if gather is None:
+            self.action = None
+            assert {verb.tag for verb in verbs} == {"Say"}
+            return " ".join(verb.text for verb in verbs)
+        assert verbs[0] is gather and [verb.tag for verb in verbs[1:]] == ["Say"]
+        assert (gather.get("input"), gather.get("numDigits"), gather.get("method")) == ("dtmf", "6", "POST")
+        self.action = urllib.parse.urljoin(self.link, gather.get("action"))
+        return " ".join(say.text for say in gather)
+
+    def pick_up(self):
+        return self.follow(self.post(self.link, CallStatus="in-progress"))
+
+    def type(self, digits):
+        assert self.action, "the phone does not listen"
+        return self.follow(self.post(self.action, CallStatus="in-progress", Digits=digits))
+
+    def end(self, status="completed"):
+        answer = self.post(self.form["StatusCallback"], CallStatus=status)
+        assert answer.status_code == 204, answer.text
+
+
+class PhonePlayer(HttpPlayer):
+    """A gateway in Twilio's shape that calls."""
+
+    usual = 201, '{"sid": "CA1"}'
+
+    def __init__(self, authority, token, script=()):
+        super().__init__(authority, script)
+        self.token = token
+
+    def call(self):
+        """The next call that it is asked to make."""
+        path, _, body = self.arrived.get(timeout=20)
+        assert path.endswith("/Calls.json"), path
+        return Call(dict(urllib.parse.parse_qsl(body.decode(), strict_parsing=True)), self.token)

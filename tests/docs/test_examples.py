@@ -1,5 +1,6 @@
 """The examples of the documentation, run as a reader would: every line that starts with `$ ` is typed into one shell, and what
-the page shows beneath it must come out. Blocks of Python run with the SDK's own interpreter. What differs at every run (ids, codes,
+the page shows beneath it must come out. Blocks of Python run with the SDK's own interpreter, and a
+block of TOML is the `factord.toml` of what follows. What differs at every run (ids, codes,
 tokens, times) is compared by its shape."""
 
 import os
@@ -9,6 +10,7 @@ import sys
 
 import pytest
 
+from harness import app
 from harness.server import ROOT
 
 PAGES = sorted(
@@ -23,6 +25,7 @@ SHAPES = [
     (r"\b[0-9a-f]{64}\b", "<token>"),
     (r"\b[A-Z2-7]{32}\b", "<secret>"),
     (r"\b[A-Z2-7]{5}-[A-Z2-7]{5}-[A-Z2-7]{4}\b", "<recovery code>"),
+    (r"\b(?:[A-Z2-7]{4}-){6}[A-Z2-7]{2}\b", "<activation code>"),
     (r"user_temp_otp_\d+", "<temporary>"),
     (r"\b\d{6,9}\b", "<number>"),
     (r"127\.0\.0\.1:\d+", "<address>"),
@@ -37,7 +40,7 @@ def shape(text):
 
 def blocks(page):
     """The (language, text) of each block that is to be run, in order."""
-    return re.findall(r"^```(console|python)\n(.*?)^```$", page.read_text(), re.M | re.S)
+    return re.findall(r"^```(console|python|toml)\n(.*?)^```$", page.read_text(), re.M | re.S)
 
 
 def commands(text):
@@ -83,6 +86,7 @@ def test_a_reader_sees_what_the_page_shows(page, start_dev, tmp_path):
     env = {
         "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}", "HOME": str(tmp_path),
         "CLIENT_ID": server.CLIENT_ID, "CLIENT_SECRET": server.client_secret, "DATA": str(server.data),
+        "AUTHENTICATOR": app.binary(),
         "FACTORD": os.environ.get("FACTORD_BIN", str(ROOT / "target/debug/factord")),
     }
     here = lambda text: text.replace("127.0.0.1:8080", f"127.0.0.1:{server.port}")
@@ -90,6 +94,9 @@ def test_a_reader_sees_what_the_page_shows(page, start_dev, tmp_path):
     for language, text in blocks(page):
         if language == "python":
             (tmp_path / "example.py").write_text(here(text))
+            continue
+        if language == "toml":
+            (tmp_path / "factord.toml").write_text(here(text))
             continue
         for command, expected in commands(text):
             output = shell.run(here(command))

@@ -28,6 +28,16 @@ def codes(secret, at, count):
     return lines
 
 
+def hotp(seed, counter, digits=6, count=1):
+    """The codes of a counted token (RFC 4226) from `counter` on; `seed` is hexadecimal."""
+    run = subprocess.run(
+        ["oathtool", "--hotp", f"--digits={digits}", f"--counter={counter}", f"--window={count - 1}", "-"],
+        input=seed, capture_output=True, text=True, timeout=20,
+    )
+    assert run.returncode == 0, f"oathtool refused the seed: {run.stderr}"
+    return run.stdout.split()
+
+
 def wrong_code(secret, at, salt=0):
     """Six digits that are no code of `secret` within 20 steps of `at`."""
     near = set(codes(secret, at - 20 * STEP, 41))

@@ -1,6 +1,7 @@
 """The server under test: one process of the built binary, on a loopback port of its own."""
 
 import atexit
+import contextlib
 import datetime
 import os
 import pathlib
@@ -44,15 +45,21 @@ _running = set()
 @atexit.register
 def _leave_nothing_behind():
     for process in list(_running):
-        process.kill()
+        send(process, signal.SIGKILL)
         process.wait()
 
 
-class Process:
-    """A started `factord`, its output in files, ended by its own pid."""
+def send(process, number):
+    """A signal to a started process, and to what it started: a wrapper does not pass on that it is killed."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
 
-    def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None):
-        self.arguments = [binary(), *arguments]
+
+class Process:
+    """A started `factord`, its output in files, ended by the pid of its own group."""
+
+    def __init__(self, arguments, logs, env=None, scheme="http", port=None, verify=None, wrapper=()):
+        self.arguments = [*wrapper, binary(), *arguments]
         self.port = port
         self.url = f"{scheme}://127.0.0.1:{port}"
         self.stdout_path = pathlib.Path(logs) / "stdout.log"
@@ -65,7 +72,7 @@ class Process:
         with open(self.stdout_path, "ab") as out, open(self.stderr_path, "ab") as err:
             self.process = subprocess.Popen(
                 self.arguments, stdout=out, stderr=err, stdin=subprocess.DEVNULL, env=self.env,
-                cwd=self.stdout_path.parent,
+                cwd=self.stdout_path.parent, start_new_session=True,
             )
         _running.add(self.process)
         return self
@@ -92,14 +99,14 @@ class Process:
 
     def kill(self):
         """`kill -9`: no chance to tidy up."""
-        self.process.send_signal(signal.SIGKILL)
+        send(self.process, signal.SIGKILL)
         self.process.wait(timeout=PATIENCE)
         _running.discard(self.process)
 
     def stop(self, patience=35):
         """SIGTERM and the exit status."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            send(self.process, signal.SIGTERM)
         try:
             code = self.process.wait(timeout=patience)
         except subprocess.TimeoutExpired:
@@ -114,26 +121,45 @@ class Process:
         _running.discard(self.process)
 
 
+def scratch_database():
+    """A place of its own on the PostgreSQL server that `FACTORD_SUITE_POSTGRES` names, if the suites are to run on one."""
+    url = os.environ.get("FACTORD_SUITE_POSTGRES")
+    if not url:
+        return None
+    name = f"suite_{secrets.token_hex(8)}"
+    subprocess.run(["psql", "-q", url, "-c", f"CREATE SCHEMA {name}"], check=True, timeout=PATIENCE)
+    return f"{url}?options=-c%20search_path%3D{name}"
+
+
 class DevServer(Process):
     """`factord dev` with everything that dev adds: outbox, clock, events."""
 
     CLIENT_ID = "e2e-client"
 
-    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None):
-        self.data = pathlib.Path(data)
-        self.client_secret = secrets.token_hex(32)
+    def __init__(self, data, logs, credentials=(), extra=(), port=None, env=None, database=None,
+                 client_secret=None, wrapper=()):
+        self.database = database = database or scratch_database()
+        extra = [*extra, *(["--database", database] if database else [])]
+        self.data, self.database = pathlib.Path(data), database
+        self.client_secret = client_secret or secrets.token_hex(32)
         self.credentials = {scope: (f"e2e-{i}", secrets.token_hex(32)) for i, scope in enumerate(credentials)}
         port = port or free_port()
         arguments = ["dev", "--listen", f"127.0.0.1:{port}", "--data", str(data),
                      "--client-id", self.CLIENT_ID, "--client-secret", self.client_secret]
         for scope, (ident, secret) in self.credentials.items():
             arguments += ["--credential", f"{ident}:{secret}:{scope}"]
-        super().__init__([*arguments, *extra], logs, port=port, env=env)
+        super().__init__([*arguments, *extra], logs, port=port, env=env, wrapper=wrapper)
         self.api = Api(self, self.CLIENT_ID, self.client_secret)
         self.clock = Clock(self)
         self._scoped = {}
         self._numbers = iter(range(1, 10_000))
         self._numbers_lock = threading.Lock()
+
+    def storage_flags(self):
+        """The flags by which an administrative command finds the data."""
+        if self.database:
+            return ["--database", self.database, "--key", str(self.data / "dev.key")]
+        return ["--data", str(self.data)]
 
     def start(self):
         super().start()
@@ -167,8 +193,9 @@ class DevServer(Process):
         assert answer.status_code == 200, f"{method} {path}: {answer.status_code} {answer.text[:500]}"
         return answer.json()
 
-    def outbox(self, user_id, after=None, wait=None):
-        params = {"user_id": user_id}
+    def outbox(self, user_id, after=None, wait=None, kind="code,link,call,push"):
+        """The messages to the user, newest first; without the notices, if nothing else is said."""
+        params = {"user_id": user_id, "kind": kind}
         if after is not None:
             params["after"] = after
         if wait is not None:

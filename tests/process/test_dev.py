@@ -4,6 +4,7 @@ import html
 import json
 import re
 import socket
+import time
 
 import pytest
 import requests
@@ -322,3 +323,56 @@ def test_the_server_outlives_a_thousand_connections_that_say_nothing(start_dev):
         for connection in silent:
             connection.close()
     assert http(server, "GET", "/readyz").status_code == 200
+
+
+# Deliveries that go wrong
+
+@pytest.fixture
+def faults(server):
+    """Asks for one; nothing is left of it for the next test."""
+    def ask(channel, outcome, count=1):
+        return server.dev("POST", "/dev/faults", json={"channel": channel, "outcome": outcome, "count": count})
+
+    yield ask
+    assert http(server, "DELETE", "/dev/faults").status_code == 204
+
+
+def test_a_delivery_that_fails_ends_what_it_was_for(server, person, faults):
+    device = person.enrol_sms()
+    asked = faults("sms", "fail", 2)
+    assert asked == [{"channel": "sms", "outcome": "fail", "count": 2}] == server.dev("GET", "/dev/faults")
+    for _ in range(2):
+        made = expect.ok(person.challenge(device), 201)
+        until(lambda: person.api.get(person.path(f"/verifications/{made['id']}")).json()["status"] == "rejected")
+        assert person.api.get(person.path(f"/verifications/{made['id']}")).json()["reason"] == "delivery_failed"
+    assert server.dev("GET", "/dev/faults") == []
+    assert any(event["reason"] == "undeliverable" for event in server.events(person.id))
+    expect.ok(person.challenge(device), 201)
+    assert person.message()["channel"] == "sms"
+
+
+def test_a_delivery_that_is_delayed_comes_all_the_same(server, person, faults):
+    faults("sms", "delay", 2)
+    made = expect.ok(person.register(SMS), 201)
+    message = person.message()
+    assert server.dev("GET", "/dev/faults") == []
+    expect.ok(person.api.put(person.path(f"/registrations/{made['id']}"), {"otp": message["code"]}), 200)
+
+
+def test_a_delivery_that_is_dropped_never_comes(server, person, faults):
+    device = person.enrol_sms()
+    faults("sms", "drop")
+    made = expect.ok(person.challenge(device), 201)
+    until(lambda: server.dev("GET", "/dev/faults") == [])
+    assert person.api.get(person.path(f"/verifications/{made['id']}")).json()["status"] == "pending"
+    expect.ok(person.challenge(device), 201)
+    person.message()
+    assert len(server.outbox(person.id)) == 1
+
+
+def until(is_so, patience=20):
+    """Polls for what another process does by itself."""
+    deadline = time.monotonic() + patience
+    while not is_so():
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.02)

@@ -133,7 +133,7 @@ def test_it_refuses_a_configuration_that_is_not_there(tmp_path):
 # Nothing of dev
 
 @pytest.mark.parametrize("method, path", [
-    ("GET", "/dev/outbox?user_id=1"), ("GET", "/dev/outbox.html"), ("POST", "/dev/clock"), ("GET", "/dev/events?user_id=1"),
+    ("GET", "/dev/outbox?user_id=1"), ("GET", "/dev/outbox.html"), ("GET", "/dev/messages"), ("POST", "/dev/clock"), ("POST", "/dev/faults"), ("GET", "/dev/events?user_id=1"),
     ("GET", "/dev/"), ("GET", "/dev"), ("GET", "//dev/outbox?user_id=1"),
 ])
 def test_nothing_of_dev_exists(running, api, method, path):

@@ -232,7 +232,7 @@ def test_a_string_that_lost_its_zeros_is_a_wrong_code(people):
 def test_a_message_says_its_code_and_an_email_has_a_subject(person, channel):
     expect.ok(person.register(FACTOR[channel]), 201)
     message = person.message()
-    assert set(message) == {"id", "user_id", "channel", "to", "subject", "body", "code", "link", "at"}
+    assert set(message) == {"id", "user_id", "kind", "channel", "to", "subject", "body", "html", "code", "link", "at"}
     assert isinstance(message["id"], int) and message["user_id"] == person.id
     assert message["link"] is None
     assert expect.TIME.match(message["at"])

@@ -1,6 +1,7 @@
 """Who may not get in at all, and what is left of a user who was deleted."""
 
 import sqlite3
+import subprocess
 
 import pytest
 
@@ -88,8 +89,15 @@ def test_not_there_comes_before_not_active(person):
     expect.not_found(person.poll("00000000-0000-4000-8000-000000000000"))
 
 
-def cells(data):
-    """Every value of every table below a data folder, as text or bytes; read through SQLite itself, WAL included."""
+def cells(server):
+    """Every value of every table of the server's database, as text or bytes."""
+    found = rows_of_postgres(server.database) if server.database else rows_of_sqlite(server.data)
+    assert found, f"no database of {server.database or server.data}"
+    return found
+
+
+def rows_of_sqlite(data):
+    """Read through SQLite itself, WAL included."""
     found = []
     for path in data.rglob("*"):
         if not path.is_file() or path.open("rb").read(15) != b"SQLite format 3":
@@ -100,8 +108,16 @@ def cells(data):
             for row in database.execute(f'select * from "{table}"'):
                 found += [v.decode("latin-1") if isinstance(v, bytes) else str(v) for v in row if v is not None]
         database.close()
-    assert found, f"no SQLite database below {data}"
     return found
+
+
+def rows_of_postgres(url):
+    def ask(sql):
+        command = ["psql", "-X", "-q", "-A", "-t", url, "-c", "SET bytea_output = 'escape'", "-c", sql]
+        return subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout.splitlines()
+
+    tables = ask("SELECT table_name FROM information_schema.tables WHERE table_schema = current_schema()")
+    return [line for table in tables for line in ask(f'SELECT * FROM "{table}"')]
 
 
 def test_deleting_a_user_erases_the_person_and_keeps_the_audit_trail(server):
@@ -114,7 +130,7 @@ def test_deleting_a_user_erases_the_person_and_keeps_the_audit_trail(server):
     pending = expect.ok(person.register(EMAIL, display_name="Zebulons mail"), 201)["id"]
     person.message()
     traces = ["ebulon", "Quartermaine", person.phone, person.phone[1:]]
-    before = "\n".join(cells(server.data))
+    before = "\n".join(cells(server))
     assert "ebulon" in before, "the search would not find what is there"
     audit = person.events()
     assert audit
@@ -126,7 +142,7 @@ def test_deleting_a_user_erases_the_person_and_keeps_the_audit_trail(server):
                      person.remove(sms.id), person.api.delete(f"/api/2/users/{person.id}")):
         expect.not_found(response)
     assert expect.ok(person.api.get("/api/2/users", params={"email": person.email}), 200) == []
-    after = "\n".join(cells(server.data))
+    after = "\n".join(cells(server))
     assert [t for t in traces if t in after] == []
     kept = {event["id"] for event in person.events()}
     assert {event["id"] for event in audit} <= kept

@@ -7,7 +7,7 @@ import pytest
 from onelogin.exceptions import ApiException, ForbiddenException, NotFoundException, UnauthorizedException
 
 from harness import expect, oath
-from harness.people import AUTHENTICATOR, EMAIL, PROTECT, SMS
+from harness.people import AUTHENTICATOR, EMAIL, SMS
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
@@ -146,7 +146,7 @@ def test_what_the_sdk_lets_through_unchecked_is_refused(mfa, person):
         assert body["details"]["parameters"] == ["expires_in"] and body["message"] == "Validations failed"
     body, _ = refused(422, "ValidationError", call(display_name=""))
     assert body["details"]["parameters"] == ["display_name"]
-    for factor in (-1, 0, 1, PROTECT):
+    for factor in (-1, 0, 1):
         body, _ = refused(422, "ValidationError", call(factor_id=factor))
         assert body["details"]["parameters"] == ["factor_id"]
     with pytest.raises(ApiException) as caught:

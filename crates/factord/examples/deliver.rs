@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use factord::clock::{Clock, SystemClock};
 use factord::config::{Config, Sources};
+use factord::crypto::keys::Keys;
 use factord::delivery::dispatcher::Sent;
 use factord::delivery::message::{Channel, Message};
 use factord::mfa::ids::UserId;
@@ -26,6 +27,7 @@ struct Line {
     to: String,
     subject: Option<String>,
     body: String,
+    html: Option<String>,
     code: Option<String>,
 }
 
@@ -38,10 +40,11 @@ async fn main() -> anyhow::Result<()> {
     };
     let config = Config::load(&sources)?.config;
     let _telemetry = Telemetry::install(&config.log)?;
+    let keys = Keys::derive(&config.storage.sealing_key);
     let clock = Arc::new(SystemClock::default());
     let sender = config
         .delivery
-        .sender(Arc::clone(&clock) as Arc<dyn Clock>)?;
+        .sender(Arc::clone(&clock) as Arc<dyn Clock>, &keys)?;
     for (id, line) in (1..).zip(io::stdin().lock().lines()) {
         let line: Line = serde_json::from_str(&line?)?;
         let now = clock.now();
@@ -55,6 +58,7 @@ async fn main() -> anyhow::Result<()> {
                 to: line.to,
                 subject: line.subject,
                 body: line.body,
+                html: line.html,
                 code: line.code,
                 link: None,
                 about: None,

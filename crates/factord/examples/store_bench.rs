@@ -14,7 +14,6 @@ use data_encoding::BASE32_NOPAD;
 use factord::clock::{Clock, ManualClock, Timestamp, system_rng};
 use factord::crypto::keys::{Keys, MasterKey};
 use factord::crypto::otp::{self, Algorithm};
-use factord::factor::catalogue::Catalogue;
 use factord::mfa::Core;
 use factord::mfa::code::Code;
 use factord::mfa::completion::{CompleteVerification, VerifyCode};
@@ -22,7 +21,6 @@ use factord::mfa::confirmation::ConfirmRegistration;
 use factord::mfa::ids::{DeviceId, UserId};
 use factord::mfa::redirect::RedirectPolicy;
 use factord::mfa::registration::CreateRegistration;
-use factord::mfa::rules::Rules;
 use factord::mfa::user::Profile;
 use factord::mfa::verification::{CreateVerification, Options};
 use factord::store::sqlite::SqliteStore;
@@ -59,11 +57,12 @@ async fn measure(
     only: Option<&str>,
 ) -> anyhow::Result<()> {
     let core = Arc::new(Core {
-        rules: Rules::default(),
-        keys: Keys::derive(&MasterKey::generate(&mut system_rng())),
-        catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        ..Core::new(
+            Keys::derive(&MasterKey::generate(&mut system_rng())),
+            url::Url::parse("http://localhost:8080")?,
+        )
     });
     let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_800_000_000)));
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(

@@ -12,6 +12,7 @@ pub mod crypto;
 pub mod delivery;
 pub mod factor;
 pub mod http;
+pub mod messages;
 pub mod mfa;
 pub mod net;
 pub mod node;

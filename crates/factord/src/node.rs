@@ -4,24 +4,34 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::future::Future;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use url::Url;
 
 use crate::clock::{Clock, SystemClock};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::dispatcher::{self, Sender};
 use crate::delivery::message::Channel;
 use crate::factor::catalogue::Catalogue;
+use crate::factor::protect::subscription::Endpoints;
+use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::factor::yubikey::{Checking, UnusableSettings};
+use crate::messages::Texts;
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
+use crate::mfa::notices::{Notices, Switches};
+use crate::mfa::policy::Policies;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::rules::Rules;
 use crate::service::access::Access;
-use crate::service::rate_limit::RateLimiter;
+use crate::service::rate_limit::{self, RateLimiter};
 use crate::service::{Service, cleaner};
+use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
-use crate::store::{Store, StoreError};
+use crate::store::{Location, Store, StoreError};
 
 /// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
 /// lets a developer do would be the end of a production's promises.
@@ -37,29 +47,68 @@ pub enum Mode {
 
 /// What a node decides by.
 #[derive(Debug)]
-pub struct Policy {
+pub struct Setup {
     /// The numbers of the rules.
     pub rules: Rules,
     /// What messages and authenticator apps call the service.
     pub service_name: String,
     /// Where a `redirect_to` may point.
     pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
+    /// Which notices are sent.
+    pub notices: Switches,
+    /// Where people reach the service.
+    pub public_url: Url,
     /// The ways by which messages can be sent.
     pub channels: Vec<Channel>,
+    /// Who asks for WebAuthn keys.
+    pub webauthn: Option<RelyingParty>,
+    /// Whose servers may wake apps up; `None` leaves it to the apps to ask.
+    pub push: Option<Endpoints>,
+    /// How YubiKeys are checked.
+    pub yubikeys: Checking,
     /// Requests that one credential may make in an hour.
     pub rate_limit: Option<u32>,
 }
 
-impl Default for Policy {
-    fn default() -> Self {
+impl Setup {
+    /// The defaults, for a service that people reach at `public_url`.
+    pub fn at(public_url: Url) -> Self {
         Self {
             rules: Rules::default(),
             service_name: "factord".to_owned(),
             redirects: RedirectPolicy::Origins(Vec::new()),
+            policies: Policies::default(),
+            texts: Texts::default(),
+            notices: Switches::default(),
+            webauthn: RelyingParty::at(&public_url),
+            public_url,
             channels: Vec::new(),
+            push: None,
+            yubikeys: Checking::default(),
             rate_limit: None,
         }
     }
+}
+
+/// What a running node can be told to decide by from now on.
+#[derive(Debug)]
+pub struct Change {
+    /// The numbers of the rules.
+    pub rules: Rules,
+    /// What messages and authenticator apps call the service.
+    pub service_name: String,
+    /// Where a `redirect_to` may point.
+    pub redirects: RedirectPolicy,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// What messages say.
+    pub texts: Texts,
+    /// Which notices are sent.
+    pub notices: Switches,
 }
 
 /// A data directory that is open.
@@ -72,6 +121,8 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// The store beneath both.
     pub store: Arc<dyn Store>,
+    /// What every decision knows.
+    cores: Cores,
     /// Held while a server runs, so that there is one at a time.
     _lock: Option<File>,
 }
@@ -82,9 +133,23 @@ pub enum NodeError {
     /// The database cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The database server cannot be used.
+    #[error(transparent)]
+    Postgres(#[from] PostgresOpenError),
+    /// The servers that check YubiKeys cannot be set up.
+    #[error(transparent)]
+    Yubikeys(#[from] UnusableSettings),
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The data was put back, and what must end has not ended.
+    #[error(
+        "{location} was being restored, and that was cut off: run `factord restore` again before a server starts on it"
+    )]
+    Restoring {
+        /// Where the data is.
+        location: String,
+    },
     /// Another server runs on the directory.
     #[error(
         "another server runs on {directory}: end it first, or give this one a directory of its own"
@@ -116,32 +181,50 @@ pub enum NodeError {
 }
 
 impl Node {
-    /// Opens the data in `directory`, which is made if it is not there.
+    /// Opens the data at `location`; a directory is made if it is not there.
     ///
     /// # Errors
     /// [`NodeError`] if the data cannot be opened with this key, or belongs to another mode.
     pub async fn open(
-        directory: &Path,
+        location: &Location,
         key: &MasterKey,
         mode: Mode,
-        policy: Policy,
+        setup: Setup,
     ) -> Result<Self, NodeError> {
-        check_mode(directory, mode)?;
-        let lock = lock(directory, mode)?;
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let core = Arc::new(Core {
-            rules: policy.rules,
+        let cores = Cores::from(Core {
+            rules: setup.rules,
             keys: Keys::derive(key),
-            catalogue: Catalogue::standard().sending_by(&policy.channels),
-            service_name: policy.service_name,
-            redirects: policy.redirects,
+            catalogue: Catalogue::standard()
+                .sending_by(&setup.channels)
+                .with_webauthn(setup.webauthn.is_some())
+                .with_yubikeys(setup.yubikeys.factor()?),
+            service_name: setup.service_name,
+            redirects: setup.redirects,
+            policies: setup.policies,
+            texts: setup.texts,
+            notices: Notices {
+                switches: setup.notices,
+                channels: setup.channels,
+            },
+            public_url: setup.public_url,
+            webauthn: setup.webauthn,
+            push: setup.push,
         });
-        let store: Arc<dyn Store> = Arc::new(SqliteStore::open(
-            directory,
-            Arc::clone(&core),
-            Arc::clone(&clock),
-        )?);
-        claim(&*store, directory, mode).await?;
+        let (store, clock, lock) = match location {
+            Location::Directory(directory) => embedded(directory, mode, &cores)?,
+            Location::Postgres(settings) => {
+                let store = PostgresStore::open((**settings).clone(), cores.clone()).await?;
+                let clock = store.clock();
+                (Arc::new(store) as Arc<dyn Store>, clock, None)
+            }
+        };
+        claim(&*store, location, mode).await?;
+        let restoring = store.setting(RESTORING).await?.as_deref() == Some("yes");
+        if restoring && mode != Mode::Administration {
+            return Err(NodeError::Restoring {
+                location: location.to_string(),
+            });
+        }
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
             .await?
@@ -151,31 +234,101 @@ impl Node {
         }
         let access = Arc::new(Access::new(
             Arc::clone(&store),
-            RateLimiter::new(policy.rate_limit),
+            RateLimiter::new(setup.rate_limit),
         ));
         Ok(Self {
-            service: Service::new(core, Arc::clone(&store)),
+            service: Service::new(cores.clone(), Arc::clone(&store)),
             access,
             clock,
             store,
+            cores,
             _lock: lock,
         })
     }
 
-    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`.
-    pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
-        let (stop, stopped) = watch::channel(());
-        let ended = |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
-        let mut tasks = JoinSet::new();
-        if let Some(sender) = sender {
-            let store = Arc::clone(&self.store);
-            tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
-        }
-        tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
-        shutdown.await;
-        drop(stop);
-        while tasks.join_next().await.is_some() {}
+    /// Takes over a change: what is being decided ends as it began, and whatever is decided later knows it.
+    pub fn change(&self, change: Change) {
+        let Change {
+            rules,
+            service_name,
+            redirects,
+            policies,
+            texts,
+            notices: switches,
+        } = change;
+        let core = Core::clone(&self.cores.current());
+        self.cores.replace(Core {
+            rules,
+            service_name,
+            redirects,
+            policies,
+            texts,
+            notices: Notices {
+                switches,
+                channels: core.notices.channels.clone(),
+            },
+            ..core
+        });
     }
+
+    /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
+    /// node's.
+    pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
+        let (over, is_over) = watch::channel(());
+        let sharing = tokio::spawn({
+            let (store, access, mut is_over) =
+                (Arc::clone(&self.store), Arc::clone(&self.access), is_over);
+            rate_limit::share(store, access, async move { drop(is_over.changed().await) })
+        });
+        self.background(sender, shutdown).await;
+        drop(over);
+        // It panicked, or it has ended: there is nothing left to wait for.
+        drop(sharing.await);
+    }
+
+    /// The work that one node at a time does.
+    async fn background(
+        &self,
+        sender: Option<Arc<dyn Sender>>,
+        shutdown: impl Future<Output = ()>,
+    ) {
+        let mut shutdown = pin!(shutdown);
+        loop {
+            let mut duty = tokio::select! {
+                () = &mut shutdown => return,
+                duty = self.store.duty() => duty,
+            };
+            let (stop, stopped) = watch::channel(());
+            let ended =
+                |mut stopped: watch::Receiver<()>| async move { drop(stopped.changed().await) };
+            let mut tasks = JoinSet::new();
+            if let Some(sender) = &sender {
+                let (store, sender) = (Arc::clone(&self.store), Arc::clone(sender));
+                tasks.spawn(dispatcher::run(store, sender, ended(stopped.clone())));
+            }
+            tasks.spawn(cleaner::run(Arc::clone(&self.store), ended(stopped)));
+            let over = tokio::select! {
+                () = &mut shutdown => true,
+                () = duty.lost() => false,
+            };
+            drop(stop);
+            while tasks.join_next().await.is_some() {}
+            if over {
+                return;
+            }
+        }
+    }
+}
+
+type Opened = (Arc<dyn Store>, Arc<dyn Clock>, Option<File>);
+
+/// Opens a directory, and takes it for this process.
+fn embedded(directory: &Path, mode: Mode, cores: &Cores) -> Result<Opened, NodeError> {
+    check_mode(directory, mode)?;
+    let lock = lock(directory, mode)?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let store = SqliteStore::open(directory, cores.clone(), Arc::clone(&clock))?;
+    Ok((Arc::new(store), clock, lock))
 }
 
 /// Refuses a directory that was used for the other way of running, before anything is written.
@@ -225,7 +378,7 @@ fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
 }
 
 /// Takes the directory for a mode, or finds that it was taken for the other.
-async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), NodeError> {
+async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(), NodeError> {
     let wanted = match mode {
         Mode::Dev => "dev",
         Mode::Serve | Mode::Administration => "serve",
@@ -234,7 +387,7 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
         None => Ok(store.set_setting(MODE, wanted.to_owned()).await?),
         Some(used) if used == wanted || mode == Mode::Administration => Ok(()),
         Some(used) => Err(NodeError::OtherMode {
-            directory: directory.display().to_string(),
+            directory: location.to_string(),
             used,
             wanted,
         }),
@@ -242,6 +395,8 @@ async fn claim(store: &dyn Store, directory: &Path, mode: Mode) -> Result<(), No
 }
 
 const MODE: &str = "mode";
+/// The setting that says whether a restored database is not safe yet.
+pub const RESTORING: &str = "restoring";
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";
 /// Where `factord dev` keeps its sealing key, in its data directory: no other directory has it.

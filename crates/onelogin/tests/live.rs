@@ -129,7 +129,7 @@ impl Factord {
     /// The code that was sent to the user last, newer than the message `after`; and that message's id.
     async fn code(&self, user: UserId, after: u64) -> (String, u64) {
         let url = format!(
-            "{}/dev/outbox?user_id={user}&wait=10&after={after}",
+            "{}/dev/outbox?user_id={user}&kind=code&wait=10&after={after}",
             self.url
         );
         let messages = self.dev(http().get(url)).await;

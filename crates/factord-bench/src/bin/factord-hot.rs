@@ -18,11 +18,10 @@ use factord::crypto::keys::{Keys, MasterKey};
 use factord::crypto::otp::{self, Algorithm};
 use factord::crypto::sealing::Place;
 use factord::crypto::tokens::TokenHash;
-use factord::factor::catalogue::Catalogue;
+use factord::delivery::callback::CallbackKeys;
 use factord::http::{AppState, router};
 use factord::mfa::Core;
 use factord::mfa::redirect::RedirectPolicy;
-use factord::mfa::rules::Rules;
 use factord::net::Observe;
 use factord::service::Service;
 use factord::service::access::Access;
@@ -230,6 +229,7 @@ impl Served {
             access: Arc::new(Access::new(store, RateLimiter::new(None))),
             dev: None,
             public_url: Url::parse("https://mfa.example.com")?,
+            gateways: CallbackKeys::default(),
             body_bytes: 65_536,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(move || metrics.render()),
@@ -384,11 +384,9 @@ impl Person {
 
 fn core() -> Core {
     Core {
-        rules: Rules::default(),
-        keys: keys(),
-        catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        ..Core::new(keys(), "http://localhost".parse().expect("an address"))
     }
 }
 

@@ -54,18 +54,26 @@ pub enum Action {
     CreateRegistration,
     /// A registration was to be confirmed.
     ConfirmRegistration,
+    /// An administrator brought a device in.
+    ImportDevice,
     /// A device was deleted.
     DeleteDevice,
     /// A device was challenged.
     CreateVerification,
     /// A verification was to be completed.
     CompleteVerification,
+    /// What is pending went on without being decided yet.
+    ContinueVerification,
     /// A message was given up: it cannot be sent.
     GiveUpMessage,
     /// A temporary token was issued.
     CreateTemporaryToken,
     /// A temporary token was deleted.
     DeleteTemporaryToken,
+    /// Something happened that an operator should look at.
+    RaiseAlarm,
+    /// The database was put back to an earlier state, and what was open of the user was ended.
+    Restore,
 }
 
 impl Action {
@@ -77,12 +85,16 @@ impl Action {
             Self::DeleteUser => "delete_user",
             Self::CreateRegistration => "create_registration",
             Self::ConfirmRegistration => "confirm_registration",
+            Self::ImportDevice => "import_device",
             Self::DeleteDevice => "delete_device",
             Self::CreateVerification => "create_verification",
             Self::CompleteVerification => "complete_verification",
+            Self::ContinueVerification => "continue_verification",
             Self::GiveUpMessage => "give_up_message",
             Self::CreateTemporaryToken => "create_temporary_token",
             Self::DeleteTemporaryToken => "delete_temporary_token",
+            Self::RaiseAlarm => "raise_alarm",
+            Self::Restore => "restore",
         }
     }
 }
@@ -107,6 +119,8 @@ pub enum Reason {
     Throttled,
     /// Too many wrong codes: the device is disabled for good.
     Disabled,
+    /// The factor is disabled for the user.
+    FactorDisabled,
     /// There is no such thing, or it is another user's.
     NotOwned,
     /// The user is suspended, locked or not approved.
@@ -121,6 +135,29 @@ pub enum Reason {
     Undeliverable,
     /// A stored record could not be used.
     Fault,
+    /// The person said no.
+    Denied,
+    /// The person hung up.
+    HungUp,
+    /// Nobody took the call.
+    NoAnswer,
+    /// A signature, origin or other proof is not what it must be.
+    Forged,
+    /// The key did not verify or did not even see the person.
+    NotVerified,
+    /// The key is of no maker or model that is trusted.
+    NotTrusted,
+    /// The counter of a security key went back: there may be two of it.
+    CounterWentBack,
+    /// So many challenges were denied or left unanswered that somebody may be trying to wear the person down.
+    Fatigue,
+}
+
+impl Reason {
+    /// Whether an operator should look, whatever came of it.
+    pub const fn is_alarm(self) -> bool {
+        matches!(self, Self::CounterWentBack | Self::Fatigue)
+    }
 }
 
 /// `outside_window_by_-3_steps` and the like: one word for each reason.
@@ -135,6 +172,7 @@ impl fmt::Display for Reason {
             Self::Finished => "finished",
             Self::Throttled => "throttled",
             Self::Disabled => "disabled",
+            Self::FactorDisabled => "factor_disabled",
             Self::NotOwned => "not_its_owners",
             Self::UserNotActive => "user_not_active",
             Self::Invalid => "invalid",
@@ -142,6 +180,14 @@ impl fmt::Display for Reason {
             Self::TooManyMessages => "too_many_messages",
             Self::Undeliverable => "undeliverable",
             Self::Fault => "fault",
+            Self::Denied => "denied",
+            Self::HungUp => "hung_up",
+            Self::NoAnswer => "no_answer",
+            Self::Forged => "forged",
+            Self::NotVerified => "not_verified",
+            Self::NotTrusted => "not_trusted",
+            Self::CounterWentBack => "counter_went_back",
+            Self::Fatigue => "fatigue",
         })
     }
 }
@@ -162,7 +208,16 @@ impl Event {
     /// The event as one that may be counted, if nothing was compared and nothing changed.
     pub const fn repeatable(&self) -> Option<Repeatable> {
         match self.refused {
-            None | Some(Reason::Wrong | Reason::OutsideWindow(_)) => None,
+            None
+            | Some(
+                Reason::Wrong
+                | Reason::OutsideWindow(_)
+                | Reason::Forged
+                | Reason::NotVerified
+                | Reason::NotTrusted
+                | Reason::CounterWentBack
+                | Reason::Fatigue,
+            ) => None,
             Some(reason) => Some(Repeatable {
                 device: self.device,
                 action: self.action,

@@ -6,25 +6,31 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use clap::Args;
 
+use super::dev;
 use super::output::{Output, note};
-use crate::config::{Flag, Sources, Storage};
+use crate::config::{Administration, Flag, Sources, Storage};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::User;
-use crate::node::{self, Mode, Node, Policy};
-use crate::store::UserFilter;
+use url::Url;
+
+use crate::node::{self, Mode, Node, Setup};
+use crate::store::{Location, UserFilter};
 
 /// Where the data is.
 #[derive(Args, Debug)]
 pub struct Data {
     /// The configuration of `factord serve`
     #[arg(long, value_name = "FILE", env = "FACTORD_CONFIG")]
-    config: Option<PathBuf>,
+    pub config: Option<PathBuf>,
     /// The data directory [default: as configured, else factord-data]
     #[arg(long = "data", value_name = "DIR")]
-    directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
+    /// The database: sqlite:DIRECTORY or postgres://user@host/database [default: as configured, else the data directory]
+    #[arg(long, value_name = "URL", conflicts_with = "directory")]
+    pub database: Option<PathBuf>,
     /// The file with the sealing key [default: as configured, else the data directory's own]
     #[arg(long, value_name = "FILE")]
-    key: Option<PathBuf>,
+    pub key: Option<PathBuf>,
     /// How to print
     #[arg(long, value_enum, default_value_t)]
     pub output: Output,
@@ -33,18 +39,20 @@ pub struct Data {
 impl Data {
     /// Opens the data, also while a server runs on it.
     pub async fn open(&self) -> anyhow::Result<Node> {
-        let storage = self.storage()?;
-        let node = Node::open(
-            &storage.data,
-            &storage.sealing_key,
-            Mode::Administration,
-            Policy::default(),
-        )
-        .await;
-        node.context("the data cannot be opened")
+        let loaded = Administration::load(&self.sources())?;
+        loaded.warnings.iter().for_each(|warning| note(warning));
+        let location = loaded.config.storage.location.clone();
+        open(&location, loaded.config).await
     }
 
-    fn storage(&self) -> anyhow::Result<Storage> {
+    /// Opens data that is somewhere else, by the same key.
+    pub async fn open_at(&self, location: &Location) -> anyhow::Result<Node> {
+        let config = Administration::load(&self.sources())?.config;
+        open(location, config).await
+    }
+
+    /// Where the data is, and the key to it.
+    pub fn storage(&self) -> anyhow::Result<Storage> {
         let loaded = Storage::load(&self.sources())?;
         loaded.warnings.iter().for_each(|warning| note(warning));
         Ok(loaded.config)
@@ -54,7 +62,10 @@ impl Data {
     fn sources(&self) -> Sources {
         let mut sources = sources(
             self.config.as_deref(),
-            &[("data", "--data", self.directory.as_deref())],
+            &[
+                ("data", "--data", self.directory.as_deref()),
+                ("database.url", "--database", self.database.as_deref()),
+            ],
         );
         let own = self
             .directory
@@ -75,6 +86,32 @@ impl Data {
             .extend(key.map(|key| flag("sealing_key_file", "--key", &key)));
         sources
     }
+}
+
+/// Opens data for an administrative command.
+async fn open(location: &Location, config: Administration) -> anyhow::Result<Node> {
+    let Administration {
+        storage,
+        service_name,
+        texts,
+        notices,
+    } = config;
+    let is_devs =
+        matches!(location, Location::Directory(directory) if directory.join(DEV_KEY_FILE).exists());
+    let setup = Setup {
+        service_name,
+        texts,
+        notices: notices.switches,
+        channels: if is_devs {
+            dev::CHANNELS.to_vec()
+        } else {
+            notices.channels
+        },
+        // An administrative command sends nobody a link.
+        ..Setup::at(Url::parse("http://localhost")?)
+    };
+    let node = Node::open(location, &storage.sealing_key, Mode::Administration, setup).await;
+    node.context("the data cannot be opened")
 }
 
 /// What a configuration is read from: a file, the environment, and flags.

@@ -12,25 +12,29 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Args;
 use secrecy::{ExposeSecret, SecretString};
+use url::Url;
 
 use super::credential;
 use super::data::{DEFAULT_DATA, DEV_KEY_FILE};
 use super::output::note;
 use super::shutdown::Shutdown;
 use super::web;
-use crate::auth::Credential;
 use crate::auth::scope::Scope;
 use crate::clock;
 use crate::config::{LogFormat, LogSettings};
 use crate::crypto::keys::MasterKey;
 use crate::crypto::tokens::{self, TokenHash};
+use crate::delivery::faults::Faults;
 use crate::delivery::message::Channel;
 use crate::delivery::outbox::Outbox;
+use crate::factor::protect::subscription::Endpoints;
+use crate::messages::Texts;
 use crate::mfa::profile::UpdateProfile;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::{NetSettings, Server};
-use crate::node::{Mode, Node, Policy, check_mode};
-use crate::store::UserFilter;
+use crate::node::{Mode, Node, Setup, check_mode};
+use crate::store::postgres::CONNECTIONS;
+use crate::store::{Location, UserFilter};
 use crate::telemetry::Telemetry;
 
 /// Run the service for developers.
@@ -43,6 +47,12 @@ pub struct Dev {
     /// Where the data is kept, the sealing key and the generated credential too
     #[arg(long, default_value = DEFAULT_DATA, value_name = "DIR")]
     data: PathBuf,
+    /// The database, if it is not to be in the data directory: postgres://user@host/database
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
+    /// The file with the sealing key; nodes that share a database share it [default: made in the data directory]
+    #[arg(long, value_name = "FILE")]
+    key: Option<PathBuf>,
     /// The client id of the credential that may do everything [default: dev]
     #[arg(long)]
     client_id: Option<String>,
@@ -55,6 +65,9 @@ pub struct Dev {
     /// Create this user, unless there is one with this e-mail address
     #[arg(long, value_name = "EMAIL")]
     seed_user: Option<String>,
+    /// Templates of messages, in the place of the standard ones (docs/messages.md)
+    #[arg(long, value_name = "DIR")]
+    templates: Option<PathBuf>,
     /// Listen on an address that others can reach: whoever can, reads every code
     #[arg(long)]
     expose: bool,
@@ -87,7 +100,7 @@ impl FromStr for Extra {
 
 impl Dev {
     /// Runs until a signal ends it.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(mut self) -> anyhow::Result<()> {
         anyhow::ensure!(
             self.listen.ip().is_loopback() || self.expose,
             "{} can be reached from outside, and whoever reaches `factord dev` reads every code: listen on loopback, or \
@@ -99,22 +112,34 @@ impl Dev {
             format: LogFormat::Text,
             ..LogSettings::default()
         })?;
+        let location = self.location()?;
+        if let Location::Directory(directory) = &location {
+            self.data.clone_from(directory);
+        }
         check_mode(&self.data, Mode::Dev)?;
-        let key = key(&self.data)?;
-        let node = Node::open(&self.data, &key, Mode::Dev, policy()).await?;
+        let key = match &self.key {
+            Some(file) => named_key(file)?,
+            None => key(&self.data)?,
+        };
+        let server = Server::bind(NetSettings::new(self.listen)).await?;
+        let address = server.address();
+        let setup = Setup {
+            texts: self.texts()?,
+            ..setup(public_url(address)?)
+        };
+        let node = Node::open(&location, &key, Mode::Dev, setup).await?;
         let secret = self.credentials(&node).await?;
         let user = self.seed(&node).await?;
 
-        let server = Server::bind(NetSettings::new(self.listen)).await?;
-        let address = server.address();
         let introduced = self.introduce(address, &secret, user);
         // Whoever started it may have stopped listening to what it says.
         introduced.or_else(|error| match error.kind() {
             io::ErrorKind::BrokenPipe => Ok(()),
             _ => Err(error),
         })?;
-        let router = web::dev(&node, &telemetry, address, self.expose)?;
-        let sender = Arc::new(Outbox::new(Arc::clone(&node.store)));
+        let faults: Arc<Faults> = Arc::default();
+        let sender = Arc::new(Outbox::new(Arc::clone(&node.store), Arc::clone(&faults)));
+        let router = web::dev(&node, &telemetry, address, self.expose, faults)?;
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
             node.work(Some(sender), shutdown.signalled()),
@@ -125,6 +150,27 @@ impl Dev {
             drained.cut
         );
         Ok(())
+    }
+
+    fn location(&self) -> anyhow::Result<Location> {
+        let Some(url) = &self.database else {
+            return Ok(Location::Directory(self.data.clone()));
+        };
+        let location = Location::parse(url).context("--database")?;
+        let password = std::env::var("FACTORD_DATABASE_PASSWORD").ok();
+        Ok(location.with(password.map(SecretString::from).as_ref(), CONNECTIONS))
+    }
+
+    /// What messages say, by the templates that were named.
+    fn texts(&self) -> anyhow::Result<Texts> {
+        let mut texts = Texts::default();
+        if let Some(directory) = &self.templates {
+            texts.replace(directory).map_err(|problems| {
+                let lines = problems.iter().map(|problem| format!("\n  {problem}"));
+                anyhow::anyhow!("the templates cannot be used:{}", lines.collect::<String>())
+            })?;
+        }
+        Ok(texts)
     }
 
     fn client_id(&self) -> &str {
@@ -214,11 +260,26 @@ impl Dev {
     }
 }
 
-fn policy() -> Policy {
-    Policy {
+/// Where a person's browser reaches the service: by name, where it listens to this machine alone, since a WebAuthn key
+/// needs one.
+fn public_url(address: SocketAddr) -> anyhow::Result<Url> {
+    let host = if address.ip().is_loopback() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    Ok(Url::parse(&format!("http://{host}"))?)
+}
+
+/// The ways by which messages get into the outbox.
+pub const CHANNELS: [Channel; 4] = [Channel::Sms, Channel::Email, Channel::Voice, Channel::Push];
+
+fn setup(public_url: Url) -> Setup {
+    Setup {
         redirects: RedirectPolicy::Loopback,
-        channels: vec![Channel::Sms, Channel::Email, Channel::Voice, Channel::Push],
-        ..Policy::default()
+        push: Some(Endpoints::Any),
+        channels: CHANNELS.to_vec(),
+        ..Setup::at(public_url)
     }
 }
 
@@ -233,6 +294,13 @@ fn key(data: &Path) -> anyhow::Result<MasterKey> {
     })?;
     MasterKey::parse(text.expose_secret())
         .with_context(|| format!("{} in {}", DEV_KEY_FILE, data.display()))
+}
+
+/// The sealing key in a file.
+fn named_key(file: &Path) -> anyhow::Result<MasterKey> {
+    let shown = || file.display().to_string();
+    let text = SecretString::from(std::fs::read_to_string(file).with_context(shown)?);
+    MasterKey::parse(text.expose_secret()).with_context(shown)
 }
 
 /// The secret of the credential, made at the first start.
@@ -272,24 +340,31 @@ fn read_or_create(
     Ok(made)
 }
 
-/// Keeps a credential, unless the very same is kept already.
+/// Keeps a credential, unless the very same is kept already, also if another node was faster.
 async fn ensure_credential(
     node: &Node,
     id: &str,
     secret: &SecretString,
     scope: Scope,
 ) -> anyhow::Result<()> {
-    match node.store.credential(id.to_owned()).await? {
-        None => credential::keep(node, id, secret, scope).await,
-        Some(Credential {
-            secret: kept,
-            scope: kept_scope,
-            revoked_at: None,
-            ..
-        }) if kept == TokenHash::of_secret(secret) && kept_scope == scope => Ok(()),
-        Some(_) => anyhow::bail!(
-            "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
-             with another --data"
-        ),
-    }
+    let kept = node.store.credential(id.to_owned()).await?;
+    let kept = match kept {
+        Some(kept) => kept,
+        None => match credential::keep(node, id, secret, scope).await {
+            Ok(()) => return Ok(()),
+            Err(error) => match node.store.credential(id.to_owned()).await? {
+                Some(kept) => kept,
+                None => return Err(error),
+            },
+        },
+    };
+    let same = kept.secret == TokenHash::of_secret(secret)
+        && kept.scope == scope
+        && kept.revoked_at.is_none();
+    anyhow::ensure!(
+        same,
+        "this data has a credential {id} with another secret or scope, or a revoked one: name another, or start \
+         with another --data"
+    );
+    Ok(())
 }

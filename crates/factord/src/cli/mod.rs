@@ -1,15 +1,23 @@
 //! The command line: one file a subcommand.
 
 mod audit;
+mod backup;
 mod credential;
 mod data;
 mod dev;
+mod import;
 mod key;
+mod migrate;
 mod output;
+mod policy;
+mod reload;
+mod restore;
 mod serve;
 mod shutdown;
+mod token;
 mod user;
 mod web;
+mod yubikey;
 
 use std::process::ExitCode;
 
@@ -38,9 +46,25 @@ enum Command {
     /// Create, list and revoke the credentials of API clients
     #[command(subcommand)]
     Credential(credential::Credential),
+    /// Look at what which users may enrol and use
+    #[command(subcommand)]
+    Policy(policy::Policy),
+    /// Import and list hardware tokens (HOTP)
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Import and list YubiKeys
+    #[command(subcommand)]
+    Yubikey(yubikey::Yubikey),
     /// Read the audit trail
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Bring the schema of the database up to date
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Copy the database to a file, also while a server runs
+    Backup(backup::Backup),
+    /// Put a backup back, so that no code that was used since works again
+    Restore(restore::Restore),
 }
 
 /// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
@@ -57,7 +81,13 @@ pub fn run() -> ExitCode {
             Command::Key(key) => key.run(),
             Command::User(user) => user.run().await,
             Command::Credential(credential) => credential.run().await,
+            Command::Policy(policy) => policy.run().await,
+            Command::Token(token) => token.run().await,
+            Command::Yubikey(yubikey) => yubikey.run().await,
             Command::Audit(audit) => audit.run().await,
+            Command::Migrate(migrate) => migrate.run().await,
+            Command::Backup(backup) => backup.run(),
+            Command::Restore(restore) => restore.run().await,
         }
     });
     match result {

@@ -1,17 +1,20 @@
 //! `factord serve`: the service for production.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args;
 use tracing::{info, warn};
 
 use super::data::sources;
+use super::reload::Reload;
 use super::shutdown::Shutdown;
 use super::web;
 use crate::config::Config;
+use crate::factor::protect::subscription::Endpoints;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::net::Server;
-use crate::node::{Mode, Node, Policy};
+use crate::node::{Mode, Node, Setup};
 use crate::telemetry::Telemetry;
 
 /// Run the service for production.
@@ -27,6 +30,9 @@ pub struct Serve {
     /// The data directory, in the place of what is configured
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// The database, in the place of what is configured: sqlite:DIRECTORY or postgres://user@host/database
+    #[arg(long, value_name = "URL", conflicts_with = "data")]
+    database: Option<PathBuf>,
     /// The file with the sealing key, in the place of what is configured
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
@@ -39,37 +45,58 @@ impl Serve {
         let flags = [
             ("listen", "--listen", listen.as_deref()),
             ("data", "--data", self.data.as_deref()),
+            ("database.url", "--database", self.database.as_deref()),
             ("sealing_key_file", "--key", self.key.as_deref()),
         ];
-        let loaded = Config::load(&sources(self.config.as_deref(), &flags))?;
+        let sources = sources(self.config.as_deref(), &flags);
+        let loaded = Config::load(&sources)?;
         let config = loaded.config;
         let shutdown = Shutdown::listen()?;
+        let reload = Reload::listen(sources)?;
         let telemetry = Telemetry::install(&config.log)?;
         loaded
             .warnings
             .iter()
             .for_each(|warning| warn!("{warning}"));
 
-        let policy = Policy {
+        let setup = Setup {
             rules: config.rules.clone(),
             service_name: config.service_name.clone(),
+            public_url: config.public_url.clone(),
             redirects: RedirectPolicy::Origins(config.redirect_origins.clone()),
-            channels: Vec::new(),
+            policies: config.policies.clone(),
+            texts: config.texts.clone(),
+            notices: config.notices,
+            channels: config.delivery.channels(),
+            webauthn: config.webauthn.clone(),
+            push: (!config.delivery.push.is_empty()).then_some(Endpoints::Public),
+            yubikeys: config.yubikeys.clone(),
             rate_limit: config.rate_limit,
         };
         let node = Node::open(
-            &config.storage.data,
+            &config.storage.location,
             &config.storage.sealing_key,
             Mode::Serve,
-            policy,
+            setup,
         )
         .await?;
+        let sender = if config.delivery.channels().is_empty() {
+            None
+        } else {
+            let core = node.service.core();
+            Some(
+                config
+                    .delivery
+                    .sender(Arc::clone(&node.clock), &core.keys)?,
+            )
+        };
         let server = Server::bind(config.net()).await?;
         info!(address = %server.address(), "listening");
         let router = web::serve(&node, &telemetry, &config);
-        let (drained, ()) = tokio::join!(
+        let (drained, (), ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
-            node.work(None, shutdown.signalled()),
+            node.work(sender, shutdown.clone().signalled()),
+            reload.until(shutdown, &node, &config),
         );
         info!(cut = drained.cut, "stopped");
         Ok(())

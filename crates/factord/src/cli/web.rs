@@ -10,6 +10,8 @@ use url::Url;
 
 use crate::clock;
 use crate::config::Config;
+use crate::delivery::callback::CallbackKeys;
+use crate::delivery::faults::Faults;
 use crate::http::{AppState, Dev, router};
 use crate::net::Observe;
 use crate::node::Node;
@@ -24,8 +26,9 @@ pub fn dev(
     telemetry: &Telemetry,
     address: SocketAddr,
     exposed: bool,
+    faults: Arc<Faults>,
 ) -> anyhow::Result<Router> {
-    let dev = Dev::new(Arc::clone(&node.clock), exposed);
+    let dev = Dev::new(Arc::clone(&node.clock), exposed, faults);
     Ok(router(AppState {
         dev: Some(Arc::new(dev)),
         ..state(node, telemetry, Url::parse(&format!("http://{address}"))?)
@@ -35,6 +38,7 @@ pub fn dev(
 /// The routes of `factord serve`.
 pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
     router(AppState {
+        gateways: config.delivery.callback_keys(),
         body_bytes: config.limits.body_bytes,
         body_timeout: config.limits.body_timeout,
         ..state(node, telemetry, config.public_url.clone())
@@ -51,6 +55,7 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         access: Arc::clone(&node.access),
         dev: None,
         public_url,
+        gateways: CallbackKeys::default(),
         body_bytes: BODY_BYTES,
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-use super::values::{AccountSid, Endpoint, FromAddress, HostName, SenderId, Within};
+use super::values::{
+    AccountSid, Contact, Endpoint, FromAddress, HostName, PhoneNumber, SenderId, Within,
+};
 use crate::delivery::settings::Via;
 use crate::delivery::smtp::Security;
 
@@ -16,7 +18,9 @@ use crate::delivery::smtp::Security;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct DeliveryTable {
     sms: Vec<SmsVia>,
+    voice: Vec<VoiceVia>,
     email: Vec<EmailVia>,
+    push: Vec<PushVia>,
     timeout: Within<1, 60>,
     breaker_failures: Within<1, 100>,
     breaker_pause: Within<1, 3600>,
@@ -24,6 +28,7 @@ pub(super) struct DeliveryTable {
     smtp: SmtpTable,
     twilio: TwilioTable,
     webhook: WebhookTable,
+    web_push: WebPushTable,
 }
 
 #[derive(Debug, PartialEq, Deserialize)]
@@ -43,6 +48,7 @@ pub(super) struct TwilioTable {
     account_sid: Option<AccountSid>,
     auth_token_file: Option<PathBuf>,
     from: Option<SenderId>,
+    call_from: Option<PhoneNumber>,
     base_url: Endpoint,
 }
 
@@ -53,13 +59,22 @@ pub(super) struct WebhookTable {
     secret_file: Option<PathBuf>,
 }
 
-/// Who sends text messages.
+#[derive(Debug, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct WebPushTable {
+    contact: Option<Contact>,
+}
+
+/// Who sends text messages, or calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum SmsVia {
     Twilio,
     Webhook,
 }
+
+/// Who calls.
+type VoiceVia = SmsVia;
 
 /// Who sends e-mails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -69,11 +84,20 @@ enum EmailVia {
     Webhook,
 }
 
+/// Who wakes apps up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum PushVia {
+    WebPush,
+}
+
 impl Default for DeliveryTable {
     fn default() -> Self {
         Self {
             sms: Vec::new(),
+            voice: Vec::new(),
             email: Vec::new(),
+            push: Vec::new(),
             timeout: Within(10),
             breaker_failures: Within(5),
             breaker_pause: Within(30),
@@ -81,6 +105,7 @@ impl Default for DeliveryTable {
             smtp: SmtpTable::default(),
             twilio: TwilioTable::default(),
             webhook: WebhookTable::default(),
+            web_push: WebPushTable::default(),
         }
     }
 }
@@ -104,6 +129,7 @@ impl Default for TwilioTable {
             account_sid: None,
             auth_token_file: None,
             from: None,
+            call_from: None,
             base_url: Endpoint::twilio(),
         }
     }
@@ -112,7 +138,7 @@ impl Default for TwilioTable {
 impl DeliveryTable {
     /// Sentences about providers that are set up for nothing.
     pub(super) fn warnings(&self) -> Vec<String> {
-        let (sms, email) = self.chains();
+        let chains = self.chains();
         let set_up = [
             (
                 "smtp",
@@ -123,19 +149,25 @@ impl DeliveryTable {
             (
                 "twilio",
                 Via::Twilio,
-                "delivery.sms",
+                "delivery.sms or delivery.voice",
                 self.twilio != TwilioTable::default(),
             ),
             (
                 "webhook",
                 Via::Webhook,
-                "delivery.sms or delivery.email",
+                "delivery.sms, delivery.voice or delivery.email",
                 self.webhook != WebhookTable::default(),
+            ),
+            (
+                "web_push",
+                Via::WebPush,
+                "delivery.push",
+                self.web_push != WebPushTable::default(),
             ),
         ];
         set_up
             .into_iter()
-            .filter(|(_, via, _, set_up)| *set_up && !sms.contains(via) && !email.contains(via))
+            .filter(|(_, via, _, set_up)| *set_up && !chains.name(*via))
             .map(|(name, _, key, _)| {
                 format!(
                     "delivery.{name} is set up, but nothing is sent by it: name \"{name}\" in {key}"
@@ -144,15 +176,39 @@ impl DeliveryTable {
             .collect()
     }
 
-    fn chains(&self) -> (Vec<Via>, Vec<Via>) {
-        let sms = self.sms.iter().map(|via| match via {
+    fn chains(&self) -> Chains {
+        let by_gateway = |via: &SmsVia| match via {
             SmsVia::Twilio => Via::Twilio,
             SmsVia::Webhook => Via::Webhook,
-        });
-        let email = self.email.iter().map(|via| match via {
+        };
+        let by_mail = |via: &EmailVia| match via {
             EmailVia::Smtp => Via::Smtp,
             EmailVia::Webhook => Via::Webhook,
-        });
-        (sms.collect(), email.collect())
+        };
+        let by_push = |via: &PushVia| match via {
+            PushVia::WebPush => Via::WebPush,
+        };
+        Chains {
+            sms: self.sms.iter().map(by_gateway).collect(),
+            voice: self.voice.iter().map(by_gateway).collect(),
+            email: self.email.iter().map(by_mail).collect(),
+            push: self.push.iter().map(by_push).collect(),
+        }
+    }
+}
+
+/// Who sends on each channel.
+struct Chains {
+    sms: Vec<Via>,
+    voice: Vec<Via>,
+    email: Vec<Via>,
+    push: Vec<Via>,
+}
+
+impl Chains {
+    fn name(&self, via: Via) -> bool {
+        [&self.sms, &self.voice, &self.email, &self.push]
+            .iter()
+            .any(|chain| chain.contains(&via))
     }
 }

@@ -3,23 +3,41 @@
 use serde::de::{Deserialize, Deserializer, Visitor, value};
 use serde::forward_to_deserialize_any;
 
-use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
-use super::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
-use super::settings::{LimitSettings, LogSettings, Settings, TlsSettings};
+use super::delivery::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
+use super::factors::{FactorsTable, YubikeyTable};
+use super::messages::MessagesTable;
+use super::policy::{self, GroupTable, PolicyTable};
+use super::secrets::{
+    DATABASE_PASSWORD, SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET, YUBIKEY_SECRET,
+};
+use super::settings::{DatabaseTable, LimitSettings, LogSettings, Settings, TlsSettings};
+use super::webauthn::WebauthnTable;
+use crate::mfa::notices::Switches;
 use crate::mfa::rules::Rules;
 
 /// Tables of the file, each with the keys in it; the first is the top of the file.
-pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 9] {
+pub(super) fn sections() -> [(&'static str, &'static [&'static str]); 19] {
     [
         ("", fields::<Settings>()),
+        ("database", fields::<DatabaseTable>()),
         ("tls", fields::<TlsSettings>()),
         ("limits", fields::<LimitSettings>()),
         ("log", fields::<LogSettings>()),
         ("rules", fields::<Rules>()),
+        ("policy", fields::<PolicyTable>()),
+        // The keys of these two are names: of factors, and of groups.
+        (policy::DEVICES, &[]),
+        (policy::GROUPS, &[]),
         ("delivery", fields::<DeliveryTable>()),
         ("delivery.smtp", fields::<SmtpTable>()),
         ("delivery.twilio", fields::<TwilioTable>()),
         ("delivery.webhook", fields::<WebhookTable>()),
+        ("delivery.web_push", fields::<WebPushTable>()),
+        ("messages", fields::<MessagesTable>()),
+        ("notices", fields::<Switches>()),
+        ("webauthn", fields::<WebauthnTable>()),
+        ("factors", fields::<FactorsTable>()),
+        ("factors.yubikey", fields::<YubikeyTable>()),
     ]
 }
 
@@ -47,9 +65,11 @@ pub(super) fn is_apart(variable: &str) -> bool {
     [
         SEALING_KEY_VARIABLE,
         CONFIG_VARIABLE,
+        DATABASE_PASSWORD.variable,
         SMTP_PASSWORD.variable,
         TWILIO_TOKEN.variable,
         WEBHOOK_SECRET.variable,
+        YUBIKEY_SECRET.variable,
     ]
     .contains(&variable)
 }
@@ -84,6 +104,11 @@ pub(super) fn join(section: &str, key: &str) -> String {
     } else {
         format!("{section}.{key}")
     }
+}
+
+/// The keys that a group of the policy takes.
+pub(super) fn group_keys() -> &'static [&'static str] {
+    fields::<GroupTable>()
 }
 
 /// The field names of a struct that derives `Deserialize`.

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
 use super::settings::Settings;
-use super::{Flag, Problem, known};
+use super::{Flag, Problem, known, policy};
 
 /// Where a value came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +31,21 @@ impl fmt::Display for Source {
     }
 }
 
+/// What all sources make together.
+pub(super) struct Read {
+    pub(super) settings: Settings,
+    /// The values by their keys, but for those of groups.
+    pub(super) values: BTreeMap<String, Value>,
+    pub(super) problems: Vec<Problem>,
+    pub(super) warnings: Vec<String>,
+}
+
 /// The values of all sources so far; a later one replaces an earlier one.
 #[derive(Default)]
 pub(super) struct Layers {
     values: BTreeMap<String, Value>,
+    /// The groups of the policy, whose names are no keys.
+    groups: Table,
     problems: Vec<Problem>,
     warnings: Vec<String>,
 }
@@ -89,22 +100,35 @@ impl Layers {
 
     /// The settings that all sources make together, with what is wrong and what is odd about them. Where something is
     /// wrong the settings are not to be used, only to be looked at for more that is wrong.
-    pub(super) fn resolve(mut self) -> (Settings, Vec<Problem>, Vec<String>) {
+    pub(super) fn resolve(mut self) -> Read {
         let mut table = Table::new();
-        for (key, value) in std::mem::take(&mut self.values) {
-            insert(&mut table, &key, value);
+        for (key, value) in &self.values {
+            insert(&mut table, key, value.clone());
         }
+        let groups = std::mem::take(&mut self.groups);
+        insert(&mut table, policy::GROUPS, Value::Table(groups));
         let settings = table.try_into().unwrap_or_else(|error: toml::de::Error| {
             self.refuse("factord.toml", Source::Resolved, error.message().to_owned());
             Settings::default()
         });
-        (settings, self.problems, self.warnings)
+        Read {
+            settings,
+            values: self.values,
+            problems: self.problems,
+            warnings: self.warnings,
+        }
     }
 
     fn add_table(&mut self, section: &str, table: Table, source: &Source) {
         for (name, value) in table {
             let key = known::join(section, &name);
             match value {
+                Value::Table(table) if key == policy::GROUPS => self.add_groups(table, source),
+                Value::Table(table) if key == policy::DEVICES => {
+                    for (factor, value) in table {
+                        self.add_value(known::join(&key, &factor), value, source.clone());
+                    }
+                }
                 Value::Table(table) if known::is_section(&key) => {
                     self.add_table(&key, table, source);
                 }
@@ -118,6 +142,52 @@ impl Layers {
                 }
                 _ => self.refuse(&key, source.clone(), unknown_key(&key, section)),
             }
+        }
+    }
+
+    fn add_groups(&mut self, groups: Table, source: &Source) {
+        for (name, value) in groups {
+            let shown = policy::group_key(&name);
+            let Value::Table(table) = value else {
+                let message = format!("it is a table; write its keys under [{shown}]");
+                self.refuse(&shown, source.clone(), message);
+                continue;
+            };
+            let mut group = Table::new();
+            for (key, value) in table {
+                self.add_to_group(&mut group, &shown, &key, value, source);
+            }
+            self.groups.insert(name, Value::Table(group));
+        }
+    }
+
+    /// Adds one value of a group, or each of its devices.
+    fn add_to_group(
+        &mut self,
+        group: &mut Table,
+        shown: &str,
+        key: &str,
+        value: Value,
+        source: &Source,
+    ) {
+        match value {
+            Value::Table(devices) if key == "devices" => {
+                for (factor, value) in devices {
+                    let key = known::join("devices", &factor);
+                    self.add_to_group(group, shown, &key, value, source);
+                }
+                return;
+            }
+            _ => {}
+        }
+        let whole = known::join(shown, key);
+        let top = key.split('.').next().unwrap_or(key);
+        if !known::group_keys().contains(&top) {
+            return self.refuse(&whole, source.clone(), unknown_group_key(shown, key));
+        }
+        match check(&format!("{}.any.{key}", policy::GROUPS), &value) {
+            Ok(()) => insert(group, key, value),
+            Err(message) => self.refuse(&whole, source.clone(), message),
         }
     }
 
@@ -168,6 +238,18 @@ fn check(key: &str, value: &Value) -> Result<(), String> {
     }
 }
 
+/// Whether a key has the same effect with either value, none being the default.
+pub(super) fn is_same(key: &str, one: Option<&Value>, other: Option<&Value>) -> bool {
+    let settings = |value: Option<&Value>| {
+        let mut table = Table::new();
+        if let Some(value) = value {
+            insert(&mut table, key, value.clone());
+        }
+        table.try_into::<Settings>().ok()
+    };
+    settings(one) == settings(other)
+}
+
 /// What is wrong with a text that no reading made acceptable: said of the reading that looks meant.
 fn best_message(key: &str, text: &str, as_text: String) -> String {
     let meant = text.parse::<Value>().ok().filter(|value| !value.is_str());
@@ -211,6 +293,18 @@ fn unknown_key(key: &str, section: &str) -> String {
         }
         None => format!("there is no such key. The keys {place} are: {here}"),
     }
+}
+
+fn unknown_group_key(shown: &str, key: &str) -> String {
+    let keys = known::group_keys();
+    let hint = known::nearest(key, keys.iter().map(|key| (*key).to_owned())).map_or_else(
+        || ".".to_owned(),
+        |meant| format!("; did you mean {meant}?"),
+    );
+    format!(
+        "there is no such key{hint} The keys in [{shown}] are: {}",
+        keys.join(", ")
+    )
 }
 
 fn unknown_variable(name: &str, keys: &[String]) -> String {

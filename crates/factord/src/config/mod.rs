@@ -3,12 +3,18 @@
 
 mod delivery;
 mod error;
+mod factors;
 mod known;
 mod layers;
+mod messages;
+mod policy;
+mod resolving;
 mod secrets;
 mod settings;
 mod values;
+mod webauthn;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,11 +22,18 @@ use std::time::Duration;
 use url::{Origin, Url};
 
 use crate::crypto::keys::MasterKey;
+use crate::delivery::message::Channel;
 use crate::delivery::settings::DeliverySettings;
+use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::factor::yubikey::Checking;
+use crate::messages::Texts;
+use crate::mfa::notices::{Notices, Switches};
+use crate::mfa::policy::Policies;
 use crate::mfa::rules::Rules;
 use crate::net::{NetSettings, TlsFiles, TrustedProxies};
+use crate::store::Location;
 pub use error::{ConfigError, Problem};
-use layers::Source;
+use layers::{Read, Source};
 use settings::Settings;
 pub use settings::{LogFormat, LogSettings};
 pub use values::LogLevel;
@@ -72,17 +85,42 @@ pub struct Config {
     pub log: LogSettings,
     /// The numbers of the rules, within their bounds.
     pub rules: Rules,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// Who asks for WebAuthn keys, and which are good enough; `None` where `public_url` has no name.
+    pub webauthn: Option<RelyingParty>,
     /// By whom messages are sent.
     pub delivery: DeliverySettings,
+    /// What messages say, with the operator's templates.
+    pub texts: Texts,
+    /// Which notices are sent.
+    pub notices: Switches,
+    /// How YubiKeys are checked.
+    pub yubikeys: Checking,
+    /// What was written, by its keys.
+    written: BTreeMap<String, toml::Value>,
 }
 
 /// Where the data is and how it is opened: all that the administrative commands need.
 #[derive(Debug)]
 pub struct Storage {
-    /// The data directory.
-    pub data: PathBuf,
+    /// Where the data is.
+    pub location: Location,
     /// The key from which everything that seals is derived.
     pub sealing_key: MasterKey,
+}
+
+/// What an administrative command needs: the data, and how users are told of what is done to their factors.
+#[derive(Debug)]
+pub struct Administration {
+    /// Where the data is and how it is opened.
+    pub storage: Storage,
+    /// What messages call the service.
+    pub service_name: String,
+    /// What messages say.
+    pub texts: Texts,
+    /// Which notices are sent, and by what ways.
+    pub notices: Notices,
 }
 
 /// The bounds of connections and requests.
@@ -116,13 +154,35 @@ impl Config {
     /// [`ConfigError`] with all that is wrong: a file that cannot be read or is not TOML, unknown keys, values of the
     /// wrong type or outside their bounds, keys that are missing, a sealing key that is missing or open to others.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, mut warnings) = read(sources);
+        let Read {
+            settings,
+            values: written,
+            mut problems,
+            mut warnings,
+        } = read(sources);
         let storage = storage(sources, &settings, &mut problems);
         let (delivery, without) = settings.delivery.resolve(sources);
-        for problem in settings.contradictions().into_iter().chain(without) {
+        let (policies, wrong) = settings.policy.resolve();
+        let public_url = settings.public_url.as_ref().map(|url| &url.0);
+        let (texts, wrong_texts) = settings.messages.resolve(public_url);
+        let (yubikeys, no_servers) = settings.factors.yubikeys(sources);
+        let contradictions = settings.contradictions().into_iter();
+        let of_factors = wrong.into_iter().chain(no_servers);
+        for problem in contradictions.chain(of_factors).chain(without) {
+            add(&mut problems, problem);
+        }
+        // One key, and each file behind it that is wrong.
+        problems.extend(wrong_texts);
+        let (webauthn, wrong) = match &settings.public_url {
+            Some(public_url) => settings.webauthn.resolve(&public_url.0),
+            None => (None, Vec::new()),
+        };
+        for problem in wrong {
             add(&mut problems, problem);
         }
         warnings.extend(settings.delivery.warnings());
+        warnings.extend(settings.policy.warnings(&delivery.channels()));
+        warnings.extend(settings.factors.warnings());
         match (storage, settings.public_url) {
             (Some(storage), Some(public_url)) if problems.is_empty() => {
                 let limits = settings.limits.resolve();
@@ -150,12 +210,32 @@ impl Config {
                     limits,
                     log: settings.log,
                     rules: settings.rules,
+                    policies,
+                    webauthn,
                     delivery,
+                    texts,
+                    notices: settings.notices,
+                    yubikeys,
+                    written,
                 };
                 Ok(Loaded { config, warnings })
             }
             _ => Err(ConfigError { problems }),
         }
+    }
+
+    /// The keys whose values differ from those of `running` in what they do, and which only a new start takes over: all
+    /// but the policy, the rules, the name of the service and the redirect origins.
+    pub fn changed_beyond_reload(&self, running: &Self) -> Vec<String> {
+        let keys: BTreeSet<_> = self.written.keys().chain(running.written.keys()).collect();
+        keys.into_iter()
+            .filter(|key| !is_reloaded(key))
+            .filter(|key| {
+                let (new, old) = (self.written.get(*key), running.written.get(*key));
+                !layers::is_same(key, new, old)
+            })
+            .cloned()
+            .collect()
     }
 
     /// What the server needs to know of it.
@@ -179,7 +259,12 @@ impl Storage {
     /// # Errors
     /// As [`Config::load`], but nothing is missing except a sealing key.
     pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
-        let (settings, mut problems, warnings) = read(sources);
+        let Read {
+            settings,
+            mut problems,
+            warnings,
+            ..
+        } = read(sources);
         match storage(sources, &settings, &mut problems) {
             Some(config) if problems.is_empty() => Ok(Loaded { config, warnings }),
             _ => Err(ConfigError { problems }),
@@ -187,7 +272,102 @@ impl Storage {
     }
 }
 
-fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
+impl Administration {
+    /// Reads only what an administrative command needs. Templates that are wrong are warned of, and not used: they are no
+    /// reason to do nothing.
+    ///
+    /// # Errors
+    /// As [`Config::load`], but nothing is missing except a sealing key.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let Read {
+            settings,
+            mut problems,
+            mut warnings,
+            ..
+        } = read(sources);
+        let public_url = settings.public_url.as_ref().map(|url| &url.0);
+        let (texts, wrong) = settings.messages.resolve(public_url);
+        warnings.extend(wrong.iter().map(Problem::to_string));
+        match storage(sources, &settings, &mut problems) {
+            Some(storage) if problems.is_empty() => {
+                let config = Self {
+                    storage,
+                    service_name: settings.service_name.0,
+                    texts,
+                    notices: Notices {
+                        switches: settings.notices,
+                        channels: settings.delivery.resolve(sources).0.channels(),
+                    },
+                };
+                Ok(Loaded { config, warnings })
+            }
+            _ => Err(ConfigError { problems }),
+        }
+    }
+}
+
+/// The policies of a configuration, read by themselves: to be looked at, no key and no secret is needed.
+#[derive(Debug)]
+pub struct PolicyConfig {
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
+    /// The ways by which messages are sent.
+    pub channels: Vec<Channel>,
+    /// Whether there can be WebAuthn: only where `public_url`, if it is written, has a name.
+    pub webauthn: bool,
+    /// Whether somebody checks YubiKeys.
+    pub yubikeys: bool,
+}
+
+impl PolicyConfig {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every key and value of the whole configuration that is wrong by itself, and with all that is
+    /// wrong with the policies. That something else is missing is none of it.
+    pub fn load(sources: &Sources) -> Result<Loaded<Self>, ConfigError> {
+        let Read {
+            settings,
+            mut problems,
+            mut warnings,
+            ..
+        } = read(sources);
+        let (policies, wrong) = settings.policy.resolve();
+        for problem in wrong {
+            add(&mut problems, problem);
+        }
+        let channels = settings.delivery.resolve(sources).0.channels();
+        warnings.extend(settings.policy.warnings(&channels));
+        let public_url = settings.public_url.as_ref();
+        let config = Self {
+            policies,
+            channels,
+            webauthn: public_url.is_none_or(|url| RelyingParty::at(&url.0).is_some()),
+            yubikeys: settings.factors.yubikeys_are_checked(),
+        };
+        if problems.is_empty() {
+            Ok(Loaded { config, warnings })
+        } else {
+            Err(ConfigError { problems })
+        }
+    }
+}
+
+/// Whether a running service takes over a key's new value.
+fn is_reloaded(key: &str) -> bool {
+    let top = key.split('.').next().unwrap_or(key);
+    [
+        "policy",
+        "rules",
+        "service_name",
+        "redirect_origins",
+        "messages",
+        "notices",
+    ]
+    .contains(&top)
+}
+
+fn read(sources: &Sources) -> Read {
     let mut layers = layers::Layers::default();
     if let Some(path) = &sources.file {
         layers.add_file(path);
@@ -198,9 +378,10 @@ fn read(sources: &Sources) -> (Settings, Vec<Problem>, Vec<String>) {
 }
 
 fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) -> Option<Storage> {
+    let location = location(sources, settings).map_err(|problem| add(problems, problem));
     match sealing_key(sources, settings.sealing_key_file.as_deref()) {
         Ok(sealing_key) => Some(Storage {
-            data: settings.data.clone(),
+            location: location.ok()?,
             sealing_key,
         }),
         Err(problem) => {
@@ -208,6 +389,21 @@ fn storage(sources: &Sources, settings: &Settings, problems: &mut Vec<Problem>) 
             None
         }
     }
+}
+
+fn location(sources: &Sources, settings: &Settings) -> Result<Location, Problem> {
+    let table = &settings.database;
+    let password = secrets::DATABASE_PASSWORD.read(sources, table.password_file.as_deref());
+    let password = password.map_err(|message| Problem {
+        key: secrets::DATABASE_PASSWORD.key.to_owned(),
+        source: Source::Resolved,
+        message,
+    })?;
+    let location = match &table.url {
+        Some(url) => url.0.clone(),
+        None => Location::Directory(settings.data.clone()),
+    };
+    Ok(location.with(password.as_ref(), table.connections.number() as usize))
 }
 
 /// Adds a problem, unless its key's own value was refused: that it is missing then says nothing new.

@@ -76,6 +76,12 @@ fn others_may(metadata: &std::fs::Metadata) -> Option<u32> {
     (mode & 0o077 != 0).then_some(mode)
 }
 
+/// The password of the database's user.
+pub(super) const DATABASE_PASSWORD: Secret = Secret {
+    key: "database.password_file",
+    variable: "FACTORD_DATABASE_PASSWORD",
+    least: 1,
+};
 pub(super) const SMTP_PASSWORD: Secret = Secret {
     key: "delivery.smtp.password_file",
     variable: "FACTORD_DELIVERY_SMTP_PASSWORD",
@@ -84,6 +90,11 @@ pub(super) const SMTP_PASSWORD: Secret = Secret {
 pub(super) const TWILIO_TOKEN: Secret = Secret {
     key: "delivery.twilio.auth_token_file",
     variable: "FACTORD_DELIVERY_TWILIO_AUTH_TOKEN",
+    least: 1,
+};
+pub(super) const YUBIKEY_SECRET: Secret = Secret {
+    key: "factors.yubikey.secret_file",
+    variable: "FACTORD_FACTORS_YUBIKEY_SECRET",
     least: 1,
 };
 pub(super) const WEBHOOK_SECRET: Secret = Secret {

@@ -7,9 +7,16 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::delivery::DeliveryTable;
+use super::factors::FactorsTable;
 use super::layers::Source;
-use super::values::{Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within};
+use super::messages::MessagesTable;
+use super::policy::PolicyTable;
+use super::values::{
+    DatabaseUrl, Listen, LogLevel, Proxy, PublicUrl, RedirectOrigin, ServiceName, Within,
+};
+use super::webauthn::WebauthnTable;
 use super::{Limits, Problem};
+use crate::mfa::notices::Switches;
 use crate::mfa::rules::Rules;
 use crate::net::{ForwardedHeader, TlsFiles};
 
@@ -25,11 +32,35 @@ pub(super) struct Settings {
     pub(super) forwarded_header: ForwardedHeader,
     pub(super) redirect_origins: Vec<RedirectOrigin>,
     pub(super) rate_limit: Option<Within<1, 1_000_000_000>>,
+    pub(super) database: DatabaseTable,
     pub(super) tls: TlsSettings,
     pub(super) limits: LimitSettings,
     pub(super) log: LogSettings,
     pub(super) rules: Rules,
+    pub(super) policy: PolicyTable,
     pub(super) delivery: DeliveryTable,
+    pub(super) messages: MessagesTable,
+    pub(super) notices: Switches,
+    pub(super) webauthn: WebauthnTable,
+    pub(super) factors: FactorsTable,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct DatabaseTable {
+    pub(super) url: Option<DatabaseUrl>,
+    pub(super) password_file: Option<PathBuf>,
+    pub(super) connections: Within<1, 1000>,
+}
+
+impl Default for DatabaseTable {
+    fn default() -> Self {
+        Self {
+            url: None,
+            password_file: None,
+            connections: Within(16),
+        }
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Deserialize)]
@@ -81,11 +112,17 @@ impl Default for Settings {
             forwarded_header: ForwardedHeader::default(),
             redirect_origins: Vec::new(),
             rate_limit: None,
+            database: DatabaseTable::default(),
             tls: TlsSettings::default(),
             limits: LimitSettings::default(),
             log: LogSettings::default(),
             rules: Rules::default(),
+            policy: PolicyTable::default(),
             delivery: DeliveryTable::default(),
+            messages: MessagesTable::default(),
+            notices: Switches::default(),
+            webauthn: WebauthnTable::default(),
+            factors: FactorsTable::default(),
         }
     }
 }

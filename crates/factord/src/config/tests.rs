@@ -242,9 +242,32 @@ fn a_sealing_key_that_is_none_is_refused_and_not_shown() {
 fn an_administrative_command_needs_no_public_url() {
     let files = Files::new("data = 'elsewhere'\nsealing_key_file = 'KEY'\n");
     assert_eq!(
-        Storage::load(&files.sources()).unwrap().config.data,
-        Path::new("elsewhere")
+        Storage::load(&files.sources()).unwrap().config.location,
+        Location::Directory("elsewhere".into())
     );
+}
+
+#[test]
+fn a_database_is_named_by_its_url_and_its_password_stands_apart() {
+    let files = Files::new(&format!(
+        "{MINIMAL}[database]\nurl = 'postgres://a@db.example.com/f'\nconnections = 7\n"
+    ));
+    let mut sources = files.sources();
+    sources.environment = variables(&[("FACTORD_DATABASE_PASSWORD", "hunter2")]);
+    let config = Config::load(&sources).unwrap().config;
+    let Location::Postgres(settings) = &config.storage.location else {
+        panic!("{config:?}")
+    };
+    assert_eq!(settings.connections, 7);
+    assert_eq!(settings.to_string(), "the database f on db.example.com");
+    assert!(!format!("{config:?}").contains("hunter2"));
+    sources.flags = vec![Flag {
+        key: "database.url",
+        name: "--database",
+        value: "sqlite:/var/lib/factord".to_owned(),
+    }];
+    let location = Storage::load(&sources).unwrap().config.location;
+    assert_eq!(location, Location::Directory("/var/lib/factord".into()));
 }
 
 #[test]
@@ -468,6 +491,16 @@ const WRONG: &[(&str, &str, &str)] = &[
     ),
     ("log.format = 'xml'", "log.format (in ", "json"),
     ("log.level = 'inof'", "log.level (in ", "is not a level"),
+    (
+        "database.url = 'mysql://a@b/c'",
+        "database.url (in ",
+        "it is neither",
+    ),
+    (
+        "database.url = 'postgres://a@b/c?sslmode=disable'",
+        "database.url (in ",
+        "for this machine only",
+    ),
     ("tls.certificate = 'a.pem'", "tls.key: ", "it is missing"),
     ("tls.key = 'a.pem'", "tls.certificate: ", "it is missing"),
     (

@@ -11,6 +11,8 @@ use url::{Host, Origin, Url};
 
 use crate::delivery::is_loopback;
 use crate::delivery::twilio::Caller;
+use crate::messages::language::Language;
+use crate::store::Location;
 
 /// A whole number from `LEAST` to `MOST`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +53,31 @@ impl<const LEAST: u32, const MOST: u32> Visitor<'_> for Within<LEAST, MOST> {
 /// Reads a type from a string by a function that says what it expected.
 macro_rules! from_text {
     ($type:ty, $parse:expr) => {
+        impl $type {
+            fn parse(text: &str) -> Result<Self, String> {
+                let parse: fn(&str) -> Result<Self, String> = $parse;
+                parse(text)
+            }
+        }
+
         impl<'de> Deserialize<'de> for $type {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                let parse: fn(&str) -> Result<Self, String> = $parse;
-                parse(&text).map_err(D::Error::custom)
+                Self::parse(&text).map_err(serde::de::Error::custom)
             }
         }
     };
 }
+pub(super) use from_text;
+
+/// The URL of a database.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct DatabaseUrl(pub(super) Location);
+
+from_text!(DatabaseUrl, |text| {
+    let location = Location::parse(text);
+    location.map(Self).map_err(|error| error.to_string())
+});
 
 /// An address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -211,6 +229,20 @@ from_text!(Endpoint, |text| {
     url.map(Self).ok_or_else(|| expected.to_owned())
 });
 
+/// Where an operator can be reached (RFC 8292 section 2.1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Contact(pub(super) String);
+
+from_text!(Contact, |text| {
+    let url = Url::parse(text).ok().filter(|url| match url.scheme() {
+        "mailto" => url.path().contains('@'),
+        "https" => url.has_host(),
+        _ => false,
+    });
+    let expected = || format!("{text:?} is neither \"mailto:…\" with an address nor \"https://…\"");
+    url.map(|_| Self(text.to_owned())).ok_or_else(expected)
+});
+
 /// The name or address of a server, without a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct HostName(pub(super) String);
@@ -232,6 +264,47 @@ from_text!(HostName, |text| {
     (address || name)
         .then(|| Self(text.to_owned()))
         .ok_or_else(expected)
+});
+
+/// The language of users who prefer none that there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Locale(pub(super) Language);
+
+from_text!(Locale, |text| {
+    let known = Language::ALL.map(Language::tag).join(", ");
+    Language::of_locale(text)
+        .map(Self)
+        .ok_or_else(|| format!("{text:?} is in none of the languages that there are: {known}"))
+});
+
+/// The site that codes by SMS are for; none if it is empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SmsDomain(pub(super) Option<String>);
+
+from_text!(SmsDomain, |text| {
+    if text.is_empty() {
+        return Ok(Self(None));
+    }
+    let name = matches!(Host::parse(text), Ok(Host::Domain(name)) if name == text);
+    let expected = || {
+        format!(
+            "{text:?} is not the domain of a site, such as \"login.example.com\"; write \"\" to bind codes to none"
+        )
+    };
+    name.then(|| Self(Some(text.to_owned())))
+        .ok_or_else(expected)
+});
+
+/// What a notice tells whoever was surprised by it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Help(pub(super) String);
+
+from_text!(Help, |text| {
+    let help = text.trim();
+    let right = (1..=200).contains(&help.chars().count()) && !help.contains(char::is_control);
+    right
+        .then(|| Self(help.to_owned()))
+        .ok_or_else(|| format!("{text:?} is not one line of 1 to 200 characters"))
 });
 
 /// Whom e-mails are from.
@@ -258,16 +331,39 @@ from_text!(AccountSid, |text| {
     right.then(|| Self(text.to_owned())).ok_or_else(expected)
 });
 
+/// A telephone number, E.164.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct PhoneNumber(pub(super) String);
+
+from_text!(PhoneNumber, |text| {
+    let expected = || format!("{text:?} is not a telephone number, such as \"+12025550100\"");
+    is_number(text)
+        .then(|| Self(text.to_owned()))
+        .ok_or_else(expected)
+});
+
+fn is_number(text: &str) -> bool {
+    text.strip_prefix('+')
+        .is_some_and(|it| (8..=15).contains(&it.len()) && it.chars().all(|c| c.is_ascii_digit()))
+}
+
+impl SenderId {
+    /// The number that it is, if it is one.
+    pub(super) fn number(&self) -> Option<String> {
+        match &self.0 {
+            Caller::Sender(sender) if is_number(sender) => Some(sender.clone()),
+            _ => None,
+        }
+    }
+}
+
 /// Whom text messages are from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SenderId(pub(super) Caller);
 
 from_text!(SenderId, |text| {
     let hex = |text: &str| text.len() == 32 && text.chars().all(|c| c.is_ascii_hexdigit());
-    let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
-    let number = text
-        .strip_prefix('+')
-        .is_some_and(|it| (8..=15).contains(&it.len()) && digits(it));
+    let number = is_number(text);
     let name = (3..=11).contains(&text.len())
         && text
             .chars()

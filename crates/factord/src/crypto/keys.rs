@@ -1,6 +1,7 @@
 //! The master key that the operator keeps, and the working keys derived from it, one for each purpose.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
 use data_encoding::{BASE64, BASE64_NOPAD};
@@ -9,6 +10,8 @@ use hmac::{Hmac, KeyInit, Mac};
 use rand::CryptoRng;
 use sha2::Sha256;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use super::web_push::WebPushKey;
 
 /// 256 random bits, from which every other key is derived. Whoever holds it can open what is sealed in the
 /// database; without it nothing that is sealed can be read again.
@@ -55,11 +58,13 @@ impl fmt::Debug for MasterKey {
 pub struct NotAKey;
 
 /// The working keys, their schedules computed once.
+#[derive(Clone)]
 pub struct Keys {
     pub(super) sealing: Aes256Gcm,
     pub(super) id: [u8; 4],
     codes: Hmac<Sha256>,
     destinations: Hmac<Sha256>,
+    web_push: Arc<WebPushKey>,
 }
 
 impl Keys {
@@ -80,12 +85,18 @@ impl Keys {
             <Hmac<Sha256> as KeyInit>::new_from_slice(key).expect("any length will do")
         };
         let id = derive(b"factord key id");
+        let web_push = (0..=u8::MAX)
+            .find_map(|attempt| {
+                WebPushKey::from_bytes(&derive(&[b"factord web push ", &[attempt][..]].concat()))
+            })
+            .expect("of 256 draws one is a key");
         Self {
             sealing: Aes256Gcm::new_from_slice(derive(b"factord sealing").as_ref())
                 .expect("32 bytes are a key"),
             id: [id[0], id[1], id[2], id[3]],
             codes: mac(&derive(b"factord codes")),
             destinations: mac(&derive(b"factord destinations")),
+            web_push: Arc::new(web_push),
         }
     }
 
@@ -93,6 +104,11 @@ impl Keys {
     /// whose code it is, for what) and the code.
     pub fn code_hash(&self, context: &[&[u8]], code: &str) -> KeyedHash {
         keyed_hash(&self.codes, context, code)
+    }
+
+    /// The key that requests to push services are signed with.
+    pub const fn web_push(&self) -> &Arc<WebPushKey> {
+        &self.web_push
     }
 
     /// The keyed hash under which messages to one address or number are counted.

@@ -4,3 +4,5 @@ pub mod keys;
 pub mod otp;
 pub mod sealing;
 pub mod tokens;
+pub mod web_push;
+pub mod yubico_otp;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response};
+use reqwest::{Client, ClientBuilder, Response};
 use rustls::ClientConfig;
 use rustls::pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
@@ -17,11 +17,8 @@ use super::settings::SetupError;
 
 /// A client for `url`, which trusts the system's authorities and `roots`. It keeps connections open, and goes through the
 /// proxy that the environment names, but not to this machine.
-pub(super) fn client(url: &Url, roots: &[CertificateDer<'static>]) -> Result<Client, SetupError> {
-    let builder = Client::builder()
-        .tls_backend_preconfigured(tls(roots)?)
-        .redirect(Policy::none())
-        .user_agent(concat!("factord/", env!("CARGO_PKG_VERSION")));
+pub(crate) fn client(url: &Url, roots: &[CertificateDer<'static>]) -> Result<Client, SetupError> {
+    let builder = builder(roots)?;
     let builder = if is_loopback(url) {
         builder.no_proxy()
     } else {
@@ -30,6 +27,14 @@ pub(super) fn client(url: &Url, roots: &[CertificateDer<'static>]) -> Result<Cli
     builder
         .build()
         .map_err(|error| SetupError(error.to_string()))
+}
+
+/// What every client is built from: it follows no redirect.
+pub(super) fn builder(roots: &[CertificateDer<'static>]) -> Result<ClientBuilder, SetupError> {
+    Ok(Client::builder()
+        .tls_backend_preconfigured(tls(roots)?)
+        .redirect(Policy::none())
+        .user_agent(concat!("factord/", env!("CARGO_PKG_VERSION"))))
 }
 
 fn tls(roots: &[CertificateDer<'static>]) -> Result<ClientConfig, SetupError> {
@@ -69,7 +74,7 @@ pub(super) fn unreachable(error: reqwest::Error) -> Failure {
 }
 
 /// The body of an answer, as far as it is not longer than any that means something to us.
-pub(super) async fn short_body(mut response: Response) -> Option<Vec<u8>> {
+pub(crate) async fn short_body(mut response: Response) -> Option<Vec<u8>> {
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.ok()? {
         if body.len() + chunk.len() > LONGEST_BODY {

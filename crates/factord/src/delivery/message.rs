@@ -47,6 +47,9 @@ pub struct Message {
     pub subject: Option<String>,
     /// The text.
     pub body: String,
+    /// The text in HTML, where an e-mail has one.
+    #[serde(default)]
+    pub html: Option<String>,
     /// The code in it, for the outbox of `factord dev`.
     pub code: Option<String>,
     /// The link in it, for the outbox of `factord dev`.
@@ -59,6 +62,26 @@ pub struct Message {
 }
 
 impl Message {
+    /// All that [`Message::kind`] may say.
+    pub const KINDS: [&str; 5] = ["code", "link", "call", "push", "notice"];
+
+    /// What it is: `code`, `link`, `call`, `push`, or a `notice` of something that has happened.
+    pub const fn kind(&self) -> &'static str {
+        match self.channel {
+            Channel::Voice => "call",
+            Channel::Push => "push",
+            _ if self.is_notice() => "notice",
+            _ if self.link.is_some() => "link",
+            _ => "code",
+        }
+    }
+
+    /// Whether it only tells of something that has happened: nobody waits for it.
+    pub const fn is_notice(&self) -> bool {
+        let written = matches!(self.channel, Channel::Sms | Channel::Email);
+        written && self.code.is_none() && self.link.is_none()
+    }
+
     /// Where a message to `user` is sealed.
     pub const fn place(user: UserId) -> Place {
         Place {
@@ -79,6 +102,7 @@ impl Drop for Message {
     fn drop(&mut self) {
         self.to.zeroize();
         self.body.zeroize();
+        self.html.zeroize();
         self.code.zeroize();
         self.link.zeroize();
     }

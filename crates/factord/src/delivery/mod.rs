@@ -1,7 +1,9 @@
 //! Sending what was committed: each message at least once, never before its commit.
 
 mod breaker;
+pub mod callback;
 pub mod dispatcher;
+pub mod faults;
 mod http;
 mod lanes;
 mod letter;
@@ -12,6 +14,7 @@ pub mod router;
 pub mod settings;
 pub mod smtp;
 pub mod twilio;
+pub mod web_push;
 pub mod webhook;
 
-pub(crate) use http::is_loopback;
+pub(crate) use http::{client, is_loopback, short_body};

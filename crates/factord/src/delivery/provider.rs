@@ -12,17 +12,16 @@ use sha2::{Digest, Sha256};
 use crate::clock::Timestamp;
 use crate::store::StoredMessage;
 
+/// What comes of handing a message over, to be awaited.
+pub type HandOver<'a> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+
 /// Sends messages on channels that it knows.
 pub trait Provider: Send + Sync {
     /// The word in logs and metrics.
     fn name(&self) -> &'static str;
 
     /// Hands one message over, at `now`. Whoever calls ends it when it takes too long: it may be dropped anywhere.
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>>;
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, now: Timestamp) -> HandOver<'a>;
 }
 
 /// Why a provider did not take a message. Shows nothing of the message: neither address nor text, and so nothing that
@@ -112,6 +111,7 @@ pub(super) fn example(channel: super::message::Channel, to: &str) -> StoredMessa
             to: to.to_owned(),
             subject: Some("Your code".to_owned()),
             body: "Your code is 123456.".to_owned(),
+            html: None,
             code: Some("123456".to_owned()),
             link: None,
             about: None,

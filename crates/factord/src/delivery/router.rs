@@ -153,6 +153,7 @@ mod tests {
 
     use super::*;
     use crate::clock::{SystemClock, Timestamp};
+    use crate::delivery::provider::HandOver;
     use crate::delivery::provider::example;
 
     #[tokio::test]
@@ -313,11 +314,7 @@ mod tests {
             self.name
         }
 
-        fn hand_over<'a>(
-            &'a self,
-            _: &'a StoredMessage,
-            _: Timestamp,
-        ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+        fn hand_over<'a>(&'a self, _: &'a StoredMessage, _: Timestamp) -> HandOver<'a> {
             self.asked.lock().unwrap().push(self.name);
             let answer = self.answers.lock().unwrap().pop_front();
             Box::pin(async move {

@@ -3,8 +3,6 @@
 
 mod step;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +18,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use super::letter::{self, Letter};
-use super::provider::{Failure, Meaning, Provider, delivery_id};
+use super::provider::{Failure, HandOver, Meaning, Provider, delivery_id};
 use super::settings::SetupError;
 use crate::clock::Timestamp;
 use crate::store::StoredMessage;
@@ -104,7 +102,7 @@ impl Smtp {
             to: &to,
             subject: message.message.subject.as_deref().unwrap_or_default(),
             text: &message.message.body,
-            html: None,
+            html: message.message.html.as_deref(),
             id: &delivery_id(message),
             at: message.at,
         };
@@ -205,11 +203,7 @@ impl Provider for Smtp {
         "smtp"
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        _: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, _: Timestamp) -> HandOver<'a> {
         Box::pin(self.deliver(message))
     }
 }

@@ -1,8 +1,5 @@
 //! Text messages and calls by Twilio's API, or another gateway that has its shape.
 
-use std::future::Future;
-use std::pin::Pin;
-
 use data_encoding::BASE64;
 use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, Response, StatusCode};
@@ -13,7 +10,8 @@ use sha1::Sha1;
 use url::{Url, form_urlencoded};
 
 use super::http;
-use super::provider::{Failure, Meaning, Provider};
+use super::message::Channel;
+use super::provider::{Failure, HandOver, Meaning, Provider};
 use super::settings::SetupError;
 use crate::clock::Timestamp;
 use crate::store::StoredMessage;
@@ -27,6 +25,8 @@ pub struct TwilioSettings {
     pub auth_token: SecretString,
     /// Whom messages and calls are from.
     pub from: Caller,
+    /// The number that calls show, E.164; without one it makes none.
+    pub call_from: Option<String>,
     /// The gateway: HTTPS, or HTTP on loopback.
     pub base_url: Url,
 }
@@ -95,6 +95,22 @@ impl Twilio {
         Ok(created.sid)
     }
 
+    /// Has the call of a message made: what is said in it the gateway asks at the message's link.
+    async fn ring(&self, message: &StoredMessage) -> Result<(), Failure> {
+        let no_call = || Failure::new(Meaning::Refused, "a call without a number or a link");
+        let link = message.message.link.as_deref().ok_or_else(no_call)?;
+        let from = self.settings.call_from.as_deref().ok_or_else(no_call)?;
+        let url = Url::parse(link).map_err(|_| no_call())?;
+        let status = Url::parse(&format!("{link}/status")).map_err(|_| no_call())?;
+        let call = NewCall {
+            to: &message.message.to,
+            from,
+            url: &url,
+            status_callback: &status,
+        };
+        self.call(&call).await.map(drop)
+    }
+
     async fn text(&self, message: &StoredMessage, now: Timestamp) -> Result<(), Failure> {
         // How long it may wait in the gateway's own queue: Twilio takes 1 second to 10 hours.
         let left = message.message.expires_at.since(now).clamp(1, 36_000);
@@ -154,12 +170,13 @@ impl Provider for Twilio {
         "twilio"
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
-        Box::pin(self.text(message, now))
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, now: Timestamp) -> HandOver<'a> {
+        Box::pin(async move {
+            match message.message.channel {
+                Channel::Voice => self.ring(message).await,
+                _ => self.text(message, now).await,
+            }
+        })
     }
 }
 
@@ -315,6 +332,7 @@ mod tests {
             account_sid: "AC1".to_owned(),
             auth_token: token(),
             from: Caller::MessagingService("MG1".to_owned()),
+            call_from: Some("+12025550100".to_owned()),
             base_url: gateway.parse().unwrap(),
         };
         let call = NewCall {

@@ -1,19 +1,14 @@
 //! Messages to a URL of the operator's, signed, for whatever is not built in.
 
-use std::future::Future;
-use std::pin::Pin;
-
-use data_encoding::HEXLOWER;
-use hmac::{Hmac, KeyInit, Mac};
 use reqwest::{Client, StatusCode};
 use rustls::pki_types::CertificateDer;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Serialize;
-use sha2::Sha256;
 use url::Url;
 
+use super::callback::sign;
 use super::http;
-use super::provider::{Failure, Meaning, Provider, delivery_id};
+use super::provider::{Failure, HandOver, Meaning, Provider, delivery_id};
 use super::settings::SetupError;
 use crate::clock::Timestamp;
 use crate::store::StoredMessage;
@@ -58,7 +53,7 @@ impl Webhook {
             .header("idempotency-key", &id)
             .header(
                 "factord-signature",
-                sign(&self.settings.secret, &timestamp, &body),
+                sign(&self.settings.secret, &[&timestamp, &body]),
             )
             .header("factord-timestamp", timestamp)
             .body(body)
@@ -74,11 +69,7 @@ impl Provider for Webhook {
         "webhook"
     }
 
-    fn hand_over<'a>(
-        &'a self,
-        message: &'a StoredMessage,
-        now: Timestamp,
-    ) -> Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'a>> {
+    fn hand_over<'a>(&'a self, message: &'a StoredMessage, now: Timestamp) -> HandOver<'a> {
         Box::pin(self.post(message, now))
     }
 }
@@ -93,6 +84,8 @@ struct Posted<'a> {
     body: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<&'a str>,
     at: String,
     expires_at: String,
 }
@@ -107,22 +100,11 @@ impl<'a> Posted<'a> {
             subject: message.subject.as_deref(),
             body: &message.body,
             code: message.code.as_deref(),
+            link: message.link.as_deref(),
             at: stored.at.to_string(),
             expires_at: message.expires_at.to_string(),
         }
     }
-}
-
-/// `v1=` and the hex of HMAC-SHA256 of `timestamp.body`. The timestamp is signed too, so that what was recorded once
-/// cannot be sent again later.
-#[expect(clippy::expect_used, reason = "HMAC takes keys of any length")]
-fn sign(secret: &SecretString, timestamp: &str, body: &str) -> String {
-    let mut mac = <Hmac<Sha256> as KeyInit>::new_from_slice(secret.expose_secret().as_bytes())
-        .expect("any length will do");
-    for part in [timestamp, ".", body] {
-        mac.update(part.as_bytes());
-    }
-    format!("v1={}", HEXLOWER.encode(&mac.finalize().into_bytes()))
 }
 
 fn judge(status: StatusCode) -> Result<(), Failure> {
@@ -146,7 +128,7 @@ mod tests {
     #[test]
     fn a_signature_is_the_one_that_python_computes() {
         let secret = "0123456789abcdef0123456789abcdef".into();
-        let signature = sign(&secret, "1700000000", r#"{"to":"ü"}"#);
+        let signature = sign(&secret, &["1700000000", r#"{"to":"ü"}"#]);
         assert_eq!(
             signature,
             "v1=2394fd01add3b2e08f8649e3529500d3a8fc0001212a99f21650364021edfd48"

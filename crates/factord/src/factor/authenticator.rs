@@ -1,4 +1,5 @@
-//! Authenticator: a TOTP app (RFC 6238) with SHA-1, six digits and 30-second steps, as every app speaks it.
+//! Authenticator: a TOTP app (RFC 6238) with SHA-1, six digits and 30-second steps, as every app speaks it; or a hardware
+//! token that an administrator has imported.
 
 use data_encoding::BASE32_NOPAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -6,14 +7,17 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Shown, Verdict};
+use super::token;
+use super::{Ceremony, Codes, Description, Factor, Issued, Restored, Shown, Verdict};
 use crate::audit::Reason;
+use crate::clock::Timestamp;
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::sealing::{Place, Sealed};
 use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// The factor.
@@ -22,6 +26,7 @@ pub struct Authenticator;
 impl Factor for Authenticator {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "authenticator",
             name: "Authenticator",
             auth_factor_name: "Google Authenticator",
             codes: Codes::Digits(otp::DIGITS),
@@ -30,6 +35,7 @@ impl Factor for Authenticator {
             confirmed_without_code: false,
             replaces_older: false,
             devices: 1,
+            open_verifications: None,
         }
     }
 
@@ -37,7 +43,7 @@ impl Factor for Authenticator {
         let mut secret = Zeroizing::new([0; SECRET_BYTES]);
         ceremony.rng.fill_bytes(secret.as_mut());
         let place = place(ceremony.user, ceremony.device);
-        let record = Record {
+        let record = App {
             secret: ceremony
                 .core
                 .keys
@@ -50,9 +56,9 @@ impl Factor for Authenticator {
             secret.as_ref(),
         );
         Ok(Issued {
-            data: Data::of(&record),
-            message: None,
+            data: Data::of(&Record::Totp(record)),
             shown,
+            ..Issued::default()
         })
     }
 
@@ -63,10 +69,8 @@ impl Factor for Authenticator {
         profile: &Profile,
         pending: &Registration,
     ) -> Result<Shown, Fault> {
-        let record: Record = pending.data.read()?;
-        let secret = core
-            .keys
-            .open(place(user, pending.device), &record.secret)?;
+        let app = app(&pending.data)?;
+        let secret = core.keys.open(place(user, pending.device), &app.secret)?;
         Ok(show(core, &profile.account_name(user), &secret))
     }
 
@@ -77,13 +81,33 @@ impl Factor for Authenticator {
         code: Option<&Code>,
     ) -> Result<Verdict, Fault> {
         match code {
-            Some(code) => check(ceremony, &pending.data, code),
+            Some(code) => check(ceremony, app(&pending.data)?, code),
             None => Ok(Verdict::Wrong(Reason::NoCode)),
         }
     }
 
-    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+    fn hardware(&self, device: Option<&Device>, _: &Code) -> Option<String> {
+        match device?.data.read().ok()? {
+            Record::Hotp { serial } => Some(token::hardware_id(&serial)),
+            Record::Totp(_) => None,
+        }
+    }
+
+    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(Issued::default())
+    }
+
+    fn restored(&self, core: &Core, device: &Device, now: Timestamp) -> Result<Restored, Fault> {
+        Ok(match device.data.read()? {
+            Record::Totp(app) => {
+                let latest = otp::time_step(now).saturating_add(core.rules.totp_look_around);
+                Restored::Moved(Data::of(&Record::Totp(App {
+                    step: app.step.max(Some(latest)),
+                    ..app
+                })))
+            }
+            Record::Hotp { .. } => Restored::Disable,
+        })
     }
 
     fn check(
@@ -93,13 +117,39 @@ impl Factor for Authenticator {
         _: Option<&Verification>,
         code: &Code,
     ) -> Result<Verdict, Fault> {
-        check(ceremony, &device.data, code)
+        match device.data.read()? {
+            Record::Hotp { serial } => token::check(ceremony, &serial, &device.data, code),
+            Record::Totp(app) => check(ceremony, app, code),
+        }
+    }
+
+    fn detail(&self, device: &Device) -> Option<String> {
+        match device.data.read().ok()? {
+            Record::Hotp { serial } => Some(format!("token {serial}")),
+            Record::Totp(_) => None,
+        }
     }
 }
 
 /// What is kept of a device, and of its pending registration.
 #[derive(Serialize, Deserialize)]
-struct Record {
+#[serde(tag = "mode", rename_all = "snake_case")]
+enum Record {
+    /// An app.
+    Totp(App),
+    /// A hardware token; what changes of it is kept with the hardware.
+    Hotp { serial: String },
+}
+
+/// The record of a device that is the hardware token with this serial number.
+pub fn record_of_token(serial: &str) -> Data {
+    Data::of(&Record::Hotp {
+        serial: serial.to_owned(),
+    })
+}
+
+#[derive(Serialize, Deserialize)]
+struct App {
     /// The shared secret.
     secret: Sealed,
     /// The last time step that was accepted; it only rises.
@@ -108,15 +158,14 @@ struct Record {
 }
 
 /// Looks for the code in the window around now. A step at or before the last accepted one is refused for ever.
-fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, Fault> {
-    let record: Record = data.read()?;
+fn check(ceremony: &Ceremony<'_>, app: App, code: &Code) -> Result<Verdict, Fault> {
     if !code.fits(otp::DIGITS) {
         return Ok(Verdict::Wrong(Reason::Wrong));
     }
     let secret = ceremony
         .core
         .keys
-        .open(place(ceremony.user, ceremony.device), &record.secret)?;
+        .open(place(ceremony.user, ceremony.device), &app.secret)?;
     let matches = |step| {
         let value = otp::hotp(Algorithm::Sha1, &secret, step, otp::DIGITS);
         code.is(&Zeroizing::new(format!(
@@ -128,14 +177,14 @@ fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, F
         otp::time_step(ceremony.now),
         ceremony.core.rules.totp_look_around,
     );
-    let fresh = |step: u64| record.step.is_none_or(|last| step > last);
+    let fresh = |step: u64| app.step.is_none_or(|last| step > last);
 
     let window = now.saturating_sub(look_around)..=now.saturating_add(look_around);
     if let Some(step) = window.clone().find(|step| fresh(*step) && matches(*step)) {
-        return Ok(Verdict::Accepted(Data::of(&Record {
+        return Ok(Verdict::Accepted(Data::of(&Record::Totp(App {
             step: Some(step),
-            ..record
-        })));
+            ..app
+        }))));
     }
     let near = now.saturating_sub(DIAGNOSED_STEPS)..=now.saturating_add(DIAGNOSED_STEPS);
     Ok(Verdict::Wrong(
@@ -147,6 +196,13 @@ fn check(ceremony: &Ceremony<'_>, data: &Data, code: &Code) -> Result<Verdict, F
             None => Reason::Wrong,
         },
     ))
+}
+
+fn app(data: &Data) -> Result<App, Fault> {
+    match data.read()? {
+        Record::Totp(app) => Ok(app),
+        Record::Hotp { .. } => Err(Fault::Record),
+    }
 }
 
 /// What an authenticator app scans: the key URI format, with issuer and account.

@@ -5,16 +5,15 @@ use rand::{CryptoRng, RngExt};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::{Ceremony, Description, Factor, Issued, Shown, Verdict};
+use super::{Ceremony, Description, Factor, Issued, Verdict};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
 use crate::crypto::keys::{KeyedHash, Keys};
 use crate::delivery::message::Message;
-use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
-use crate::mfa::ids::UserId;
-use crate::mfa::user::{Device, Profile, Registration, Verification};
+use crate::mfa::refusal::Refusal;
+use crate::mfa::user::{Device, Registration, Verification};
 
 /// Digits of a code that is sent (NIST SP 800-63B-4 §3.1.3.2: at least six).
 pub const DIGITS: usize = 6;
@@ -36,10 +35,6 @@ impl Factor for DeliveredCode {
         Ok(self.issue(ceremony))
     }
 
-    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
-        Ok(Shown::default())
-    }
-
     fn confirm(
         &self,
         ceremony: &mut Ceremony<'_>,
@@ -52,7 +47,7 @@ impl Factor for DeliveredCode {
         }
     }
 
-    fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+    fn challenge(&self, ceremony: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(self.issue(ceremony))
     }
 
@@ -85,7 +80,7 @@ impl DeliveredCode {
         Issued {
             data: Data::of(&record),
             message: Some(message),
-            shown: Shown::default(),
+            ..Issued::default()
         }
     }
 }
@@ -108,7 +103,7 @@ struct Record {
     expires_at: Timestamp,
 }
 
-fn draw(rng: &mut dyn CryptoRng) -> String {
+pub(super) fn draw(rng: &mut dyn CryptoRng) -> String {
     format!("{:0DIGITS$}", rng.random_range(0..1_000_000))
 }
 

@@ -16,6 +16,7 @@ use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
+use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Device, Profile, Registration, Verification};
 
 /// The factor.
@@ -24,6 +25,7 @@ pub struct RecoveryCodes;
 impl Factor for RecoveryCodes {
     fn description(&self) -> &'static Description {
         &Description {
+            key: "recovery_codes",
             name: "Recovery Codes",
             auth_factor_name: "Recovery Codes",
             codes: Codes::Long,
@@ -32,6 +34,7 @@ impl Factor for RecoveryCodes {
             confirmed_without_code: true,
             replaces_older: true,
             devices: 1,
+            open_verifications: None,
         }
     }
 
@@ -44,8 +47,8 @@ impl Factor for RecoveryCodes {
             .seal(ceremony.rng, place, codes.join().as_bytes());
         Ok(Issued {
             data: Data::of(&Pending { codes: sealed }),
-            message: None,
             shown: codes.shown(),
+            ..Issued::default()
         })
     }
 
@@ -65,11 +68,12 @@ impl Factor for RecoveryCodes {
         core: &Core,
         user: UserId,
         pending: &Registration,
+        _: Option<&Code>,
         rng: &mut dyn CryptoRng,
     ) -> Option<Work> {
         let codes = List::open(core, user, pending).ok()?;
         let salts: Vec<_> = codes.0.iter().map(|_| draw_salt(rng)).collect();
-        Some(Box::new(move || {
+        Some(Work::Computed(Box::new(move || {
             let hashes = codes.0.iter().zip(salts).map(|(code, salt)| Kept {
                 hash: Hash::of(code, salt),
                 used: false,
@@ -77,7 +81,7 @@ impl Factor for RecoveryCodes {
             Data::of(&Record {
                 hashes: hashes.collect(),
             })
-        }))
+        })))
     }
 
     /// Without a code the person has said that the codes are kept; a code, if one is sent, must be one of them.
@@ -96,21 +100,21 @@ impl Factor for RecoveryCodes {
         ))
     }
 
-    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Fault> {
+    fn challenge(&self, _: &mut Ceremony<'_>, _: &Device) -> Result<Issued, Refusal> {
         Ok(Issued::default())
     }
 
     /// Hashes the code with the salt of the one hash that it can be compared with.
-    fn prepare(&self, device: &Device, code: &Code) -> Option<Work> {
+    fn prepare(&self, device: &Device, code: &Code, _: &mut dyn CryptoRng) -> Option<Work> {
         let (code, record) = (code.normal(), device.data.read::<Record>().ok()?);
         let slot = slot(&code)?;
         let salt = record.hashes.get(slot)?.hash.salt.clone();
-        Some(Box::new(move || {
+        Some(Work::Computed(Box::new(move || {
             Data::of(&Evidence {
                 slot,
                 hash: Hash::of(&code, salt),
             })
-        }))
+        })))
     }
 
     fn check(
@@ -136,12 +140,14 @@ impl Factor for RecoveryCodes {
         Ok(Verdict::Accepted(Data::of(&record)))
     }
 
-    fn detail(&self, device: &Device) -> Option<String> {
+    fn codes_left(&self, device: &Device) -> Option<usize> {
         let record: Record = device.data.read().ok()?;
-        Some(format!(
-            "{} of {COUNT} codes left",
-            record.hashes.iter().filter(|kept| !kept.used).count()
-        ))
+        Some(record.hashes.iter().filter(|kept| !kept.used).count())
+    }
+
+    fn detail(&self, device: &Device) -> Option<String> {
+        let left = self.codes_left(device)?;
+        Some(format!("{left} of {COUNT} codes left"))
     }
 }
 

@@ -3,10 +3,12 @@
 use super::delivered_code::{DIGITS, DeliveredCode};
 use super::{Ceremony, Codes, Description};
 use crate::delivery::message::{Channel, Message};
+use crate::messages::Content;
 
 /// The factor.
 pub static SMS: DeliveredCode = DeliveredCode {
     description: Description {
+        key: "sms",
         name: "OneLogin SMS",
         auth_factor_name: "SMS",
         codes: Codes::Digits(DIGITS),
@@ -15,23 +17,25 @@ pub static SMS: DeliveredCode = DeliveredCode {
         confirmed_without_code: false,
         replaces_older: false,
         devices: 1,
+        open_verifications: Some(1),
     },
     write,
 };
 
 fn write(ceremony: &Ceremony<'_>, code: &str, minutes: i64) -> Message {
-    let body = match ceremony.custom_message {
-        Some(template) => fill(template, code, minutes),
-        None => format!(
-            "{code} is your {} code. It is valid for {minutes} minutes.",
-            ceremony.core.service_name
-        ),
+    let core = ceremony.core;
+    let body = if let Some(template) = ceremony.custom_message {
+        core.texts.bind_custom(fill(template, code, minutes), code)
+    } else {
+        let content = Content::Code { code, minutes };
+        core.write(Channel::Sms, ceremony.profile, &content).body
     };
     Message {
         channel: Channel::Sms,
         to: ceremony.destination.unwrap_or_default().to_owned(),
         subject: None,
         body,
+        html: None,
         code: Some(code.to_owned()),
         link: None,
         about: Some(ceremony.id),

@@ -9,7 +9,10 @@ use super::extract::Json;
 use super::openapi::Answering;
 use super::{App, wire};
 use crate::auth::scope::Permission;
+use crate::factor::webauthn::Answer;
+use crate::mfa::answer::{GiveAnswer, Origin};
 use crate::mfa::completion::CompleteVerification;
+use crate::mfa::data::Data;
 use crate::mfa::ids;
 
 /// Complete a verification
@@ -41,9 +44,18 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
         .await?;
     let device = answer.device_id.as_ref().and_then(claimed);
     let code = answer.otp.as_ref().map(wire::code);
-    let has_code = code.is_some();
-    let completed = match id {
-        Some(id) => {
+    let has_answer = code.is_some() || answer.credential.is_some();
+    let completed = match (id, answer.credential.filter(|_| code.is_none())) {
+        (Some(id), Some(credential)) => {
+            let command = GiveAnswer {
+                id,
+                from: Origin::Caller(device),
+                answer: Data::of(&Answer::Caller(credential)),
+            };
+            let answered = app.service.decide(user, command).await;
+            answered.map(drop).map_err(Error::from)
+        }
+        (Some(id), None) => {
             let command = CompleteVerification {
                 id,
                 device,
@@ -55,9 +67,9 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
                 .await
                 .map_err(Error::from)
         }
-        None => Err(app.nothing(user).await),
+        (None, _) => Err(app.nothing(user).await),
     };
-    completed.map_err(|error| error.of_answer(has_code))?;
+    completed.map_err(|error| error.of_answer(has_answer))?;
     Ok(wire::accepted())
 }
 

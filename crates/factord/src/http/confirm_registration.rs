@@ -38,15 +38,19 @@ pub(super) async fn handler(
         .admit::<_, Json<VerifyUserRegistrationRequest>>(Permission::ManageMfa, request)
         .await?;
     let code = answer.otp.as_ref().map(wire::code);
-    let has_code = code.is_some();
-    let confirmed = match id {
-        Some(id) => {
+    let has_answer = code.is_some() || answer.credential.is_some();
+    let confirmed = match (id, answer.credential.filter(|_| code.is_none())) {
+        (Some(id), Some(credential)) => {
+            let answered = app.service.register_credential(user, id, credential);
+            answered.await.map_err(Error::from)
+        }
+        (Some(id), None) => {
             let confirmed = app.service.confirm(user, id, code);
             confirmed.await.map_err(Error::from)
         }
-        None => Err(app.nothing(user).await),
+        (None, _) => Err(app.nothing(user).await),
     };
-    let confirmed = confirmed.map_err(|error| error.of_answer(has_code))?;
+    let confirmed = confirmed.map_err(|error| error.of_answer(has_answer))?;
     Ok(axum::Json(RegistrationResult {
         id: confirmed.id.into(),
         status: wire::status(confirmed.status),

@@ -58,6 +58,7 @@ pub(super) async fn handler(State(app): State<App>, request: Request) -> Result<
         display_name: asked.display_name,
         redirect_to: asked.redirect_to,
         custom_message: asked.custom_message,
+        number_matching: asked.number_matching.unwrap_or(false),
     };
     match (device, asked.otp) {
         (device, Some(otp)) => verify(&app, user, device, options, &otp).await,
@@ -79,7 +80,8 @@ async fn challenge(
         verification,
         device_name,
         factor,
-    } = app.service.decide(user, command).await?;
+        shown,
+    } = app.service.challenge(user, command).await?;
     let created = DeviceVerification {
         id: verification.id.into(),
         status: wire::status(verification.status),
@@ -91,7 +93,7 @@ async fn challenge(
         expires_at: wire::time(verification.expires_at),
         display_name: verification.display_name,
         redirect_to: verification.redirect_to,
-        factor_data: None,
+        factor_data: wire::factor_data(shown),
     };
     Ok((StatusCode::CREATED, axum::Json(created)).into_response())
 }
@@ -149,7 +151,7 @@ mod tests {
             .post("/verifications", json!({"device_id": number}))
             .await;
         assert_eq!((made.status, made.body.get("factor_data")), (201, None));
-        assert!(server.store.waiting_messages(1).await.unwrap().is_empty());
+        assert!(server.waiting().await.is_empty());
     }
 
     #[tokio::test]
@@ -262,7 +264,7 @@ mod tests {
                 "{message}"
             );
         }
-        assert!(server.store.waiting_messages(1).await.unwrap().is_empty());
+        assert!(server.waiting().await.is_empty());
     }
 
     #[tokio::test]
@@ -282,7 +284,7 @@ mod tests {
             body[field] = value;
             person.post("/verifications", body).await.invalid(&[field]);
         }
-        assert!(server.store.waiting_messages(1).await.unwrap().is_empty());
+        assert!(server.waiting().await.is_empty());
     }
 
     #[tokio::test]
@@ -312,7 +314,7 @@ mod tests {
                 .await
                 .not_found();
         }
-        assert!(server.store.waiting_messages(1).await.unwrap().is_empty());
+        assert!(server.waiting().await.is_empty());
     }
 
     #[tokio::test]

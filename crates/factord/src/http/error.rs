@@ -32,8 +32,14 @@ pub(super) enum Error {
     NotActive,
     /// 403 with `Retry-After`: no code is looked at for this many seconds.
     Delayed(u64),
+    /// 403 with `Retry-After`: none is pushed for this many seconds, since so many were denied or left unanswered.
+    Paused(u64),
     /// 403: the device is disabled for good.
     Disabled,
+    /// 403: the factor is disabled for this user.
+    FactorDisabled,
+    /// 403: what came in a gateway's name is not signed as it must be.
+    Forged,
     /// 403: a foreign page or name leads to `factord dev`.
     Foreign,
     /// 404: there is no such user.
@@ -62,7 +68,7 @@ pub(super) enum Error {
     TooManyMessages(u64),
     /// 500.
     Internal,
-    /// 503: the database does not answer now.
+    /// 503: the database, or another service that is needed, does not answer now.
     Unavailable,
 }
 
@@ -95,7 +101,10 @@ impl Error {
             Self::ScopeTooSmall
             | Self::NotActive
             | Self::Delayed(_)
+            | Self::Paused(_)
             | Self::Disabled
+            | Self::FactorDisabled
+            | Self::Forged
             | Self::Foreign => StatusCode::FORBIDDEN,
             Self::NoSuchUser | Self::NotFound | Self::NoSuchPath => StatusCode::NOT_FOUND,
             Self::MethodNotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -139,7 +148,12 @@ impl Error {
             Self::ScopeTooSmall => "The scope of the credential does not allow this",
             Self::NotActive => "The user is suspended, locked or not approved",
             Self::Delayed(_) => "Too many wrong codes: none is looked at for a while",
+            Self::Paused(_) => {
+                "Too many pushes were denied or left unanswered: none is sent for a while"
+            }
             Self::Disabled => "The device is disabled: it can only be deleted and enrolled anew",
+            Self::FactorDisabled => "The factor is disabled for this user",
+            Self::Forged => "The request is not signed by the gateway",
             Self::Foreign => "The request comes by a foreign host name or from a foreign page",
             Self::NoSuchUser => "There is no such user",
             Self::NotFound => "The user has nothing with this id",
@@ -207,6 +221,7 @@ impl Error {
     pub(super) const fn retry_after(&self) -> Option<u64> {
         match self {
             Self::Delayed(seconds)
+            | Self::Paused(seconds)
             | Self::TooManyRequests(seconds)
             | Self::TooManyTries(seconds)
             | Self::TooManyMessages(seconds) => Some(*seconds),
@@ -228,6 +243,7 @@ impl From<service::Error> for Error {
             service::Error::NoSuchUser => Self::NoSuchUser,
             service::Error::Refused(refusal) => refusal.into(),
             service::Error::TooManyTries(seconds) => Self::TooManyTries(seconds),
+            service::Error::NoAnswer(_) => Self::Unavailable,
             service::Error::Store(error) => error.into(),
         }
     }
@@ -240,9 +256,12 @@ impl From<Refusal> for Error {
             Refusal::NotActive => Self::NotActive,
             Refusal::Invalid(names) => Self::Invalid(names),
             Refusal::NoCode => Self::bad_request(OTP_REQUIRED),
+            Refusal::NoCredential => Self::bad_request("credential is required"),
             Refusal::NotByCode => Self::NotByCode,
             Refusal::Delayed(seconds) => Self::Delayed(seconds),
+            Refusal::Paused(seconds) => Self::Paused(seconds),
             Refusal::Disabled => Self::Disabled,
+            Refusal::FactorDisabled => Self::FactorDisabled,
             Refusal::Unauthorized(_) => Self::Unauthorized,
             Refusal::TooManyMessages(seconds) => Self::TooManyMessages(seconds),
             Refusal::Fault(fault) => {

@@ -1,6 +1,7 @@
 //! The wire: a request is parsed into a command, the command handed to the service, the answer rendered. One operation
 //! is one file, with its description, its handler and its tests; nothing here is a rule of the product.
 
+mod app;
 mod bearer;
 mod body;
 mod complete_verification;
@@ -19,9 +20,11 @@ mod health;
 mod mfa_token;
 mod oauth;
 mod openapi;
+mod pages;
 mod query;
 mod respell;
 mod users;
+mod voice;
 mod wire;
 
 #[cfg(test)]
@@ -41,6 +44,7 @@ use utoipa_axum::routes;
 
 pub use dev::Dev;
 
+use crate::delivery::callback::CallbackKeys;
 use crate::net::Observe;
 use crate::service::Service;
 use crate::service::access::Access;
@@ -56,6 +60,8 @@ pub struct AppState {
     pub dev: Option<Arc<Dev>>,
     /// Where clients reach the service.
     pub public_url: Url,
+    /// By what the gateways that call are known.
+    pub gateways: CallbackKeys,
     /// The most bytes that the body of a request may have.
     pub body_bytes: usize,
     /// How long the body of a request may take.
@@ -114,7 +120,10 @@ fn operations(app: &App) -> OpenApiRouter<App> {
         ))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
-        .routes(routes!(health::metrics));
+        .routes(routes!(health::metrics))
+        .merge(app::operations())
+        .merge(pages::operations())
+        .merge(voice::operations());
     match app.dev {
         Some(_) => routes.merge(dev::operations()),
         None => routes,

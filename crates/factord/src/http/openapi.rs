@@ -28,8 +28,10 @@ use super::error::{Error, V1Error};
     ),
     tags(
         (name = "MFA", description = "Factors, registrations, devices, verifications and temporary tokens"),
+        (name = "App", description = "What the authenticator app of OneLogin Protect speaks"),
         (name = "Users", description = "The people whose factors are kept"),
         (name = "OAuth 2", description = "Bearer tokens for applications"),
+        (name = "Calls", description = "For the gateway that makes the calls"),
         (name = "Operation", description = "For whoever runs the service"),
     ),
     components(schemas(ErrorBody, StatusBody, V1Error)),
@@ -85,6 +87,8 @@ refusals! {
     Challenging => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["expires_in"]), codes(), messages(), ours()];
     /// Of a code for something that is pending.
     Answering => current [let_in(), of_user(), of_thing(), of_body(), active(), values(&["device_id"]), codes(), not_by_code(), ours()];
+    /// Of what a hosted page sends.
+    OnPage => current [of_thing(), of_body(), active(), vec![Error::Unauthorized, Error::Disabled, Error::FactorDisabled], ours()];
     /// Of issuing a temporary token.
     Issuing => current [let_in(), of_user(), of_body(), active(), values(&["expires_in"]), ours()];
     /// Of listing users.
@@ -93,12 +97,30 @@ refusals! {
     Creating => current [let_in(), of_body(), values(&["phone"]), ours()];
     /// Of changing a user.
     Updating => current [let_in(), of_user(), of_body(), values(&["phone"]), ours()];
+    /// Of an app that is activated.
+    AppActivating => current [of_body(), values(&["public_key"]), unproven(), active(), ours()];
+    /// Of an app that asks what waits.
+    AppListing => current [of_body(), values(&["wait"]), unproven(), ours()];
+    /// Of an app's answer.
+    AppAnswering => current [of_body(), unproven(), active(), ours()];
     /// Of whoever asks whether the process is ready.
     Ready => current [vec![Error::Unavailable]];
     /// Of the outbox and the events of `factord dev`.
     DevReading => current [foreign(), query(), values(&["user_id"]), ours()];
+    /// Of the faults of `factord dev`.
+    DevFaults => current [foreign(), of_body(), values(&["channel", "outcome", "count"]), ours()];
+    /// Of what of `factord dev` takes nothing.
+    DevPlain => current [foreign(), ours()];
+    /// Of the previews of the messages of `factord dev`.
+    DevMessages => current [foreign(), vec![Error::NoSuchPath], ours()];
     /// Of the clock of `factord dev`.
     DevWriting => current [foreign(), of_body(), values(&["advance_seconds"]), ours()];
+    /// Of the calls of `factord dev`.
+    DevCalling => current [foreign(), of_thing(), of_body(), values(&["hang_up"]), ours()];
+    /// Of what gateways ask of a call.
+    OfGateways => current [vec![Error::Forged], of_gateway(), ours()];
+    /// Of what gateways report of a call.
+    OfReports => current [vec![Error::Forged], of_gateway(), values(&["digits"]), ours()];
     /// Of the token endpoints.
     TokenErrors => older [vec![Error::InvalidClient], of_body(), ours()];
     /// Of reading the rate limit.
@@ -133,6 +155,14 @@ fn of_body() -> Vec<Error> {
     ]
 }
 
+fn of_gateway() -> Vec<Error> {
+    vec![
+        Error::bad_request("the body must be a JSON object"),
+        Error::RequestTimeout,
+        Error::PayloadTooLarge,
+    ]
+}
+
 fn query() -> Vec<Error> {
     vec![Error::bad_request(
         "the query cannot be read: duplicate field `limit`",
@@ -151,9 +181,15 @@ fn codes() -> Vec<Error> {
     vec![
         Error::Unauthorized,
         Error::Delayed(30),
+        Error::Paused(900),
         Error::Disabled,
+        Error::FactorDisabled,
         Error::TooManyTries(60),
     ]
+}
+
+fn unproven() -> Vec<Error> {
+    vec![Error::Unauthorized]
 }
 
 fn not_by_code() -> Vec<Error> {

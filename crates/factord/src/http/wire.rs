@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use onelogin::models::{DeviceId, FactorData, Otp, Status, Time, UserId, VerificationResult};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use std::sync::LazyLock;
 
 use crate::clock::Timestamp;
@@ -53,7 +53,11 @@ pub(super) const fn status(status: user::Status) -> Status {
 /// The `reason` of what was rejected: said where it is nobody's code that failed (contract, Responses).
 pub(super) fn reason(ending: Option<Ending>) -> Option<String> {
     match ending? {
-        shown @ (Ending::Expired | Ending::DeliveryFailed) => Some(shown.as_str().to_owned()),
+        shown @ (Ending::Expired
+        | Ending::DeliveryFailed
+        | Ending::Denied
+        | Ending::HungUp
+        | Ending::NoAnswer) => Some(shown.as_str().to_owned()),
         Ending::TooManyGuesses
         | Ending::Superseded
         | Ending::DeviceDeleted
@@ -67,13 +71,23 @@ pub(super) fn factor_data(shown: Shown) -> Option<FactorData> {
         verification_token,
         totp_url,
         recovery_codes,
+        public_key,
+        url,
+        number,
     } = shown;
-    let shows = verification_token.is_some() || totp_url.is_some() || recovery_codes.is_some();
+    let shows = verification_token.is_some()
+        || totp_url.is_some()
+        || recovery_codes.is_some()
+        || public_key.is_some()
+        || url.is_some()
+        || number.is_some();
     shows.then(|| FactorData {
         verification_token,
         totp_url,
         recovery_codes,
-        ..FactorData::default()
+        public_key: public_key.and_then(|options| options.read().ok()),
+        url,
+        number: number.map(SecretString::from),
     })
 }
 

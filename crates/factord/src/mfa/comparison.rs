@@ -10,7 +10,7 @@ use super::refusal::Refusal;
 use super::temporary_token;
 use super::user::{Device, Ending, Finished, Verification};
 use crate::audit::{Action, Reason};
-use crate::factor::{Ceremony, Codes, Verdict};
+use crate::factor::{Ceremony, Verdict};
 
 /// A code, and everything of one user that it is compared with. It counts against all of it.
 pub(super) struct Comparison<'a> {
@@ -56,7 +56,7 @@ impl Comparison<'_> {
             };
             match verdict {
                 Verdict::Accepted(data) => {
-                    candidate.accept(draft, data, code);
+                    candidate.accept(draft, data, Some(code));
                     return Ok(());
                 }
                 Verdict::Wrong(_)
@@ -84,17 +84,17 @@ impl Comparison<'_> {
         if temporary_token::accepted_last(draft, code) {
             return Err(Refusal::Unauthorized(Reason::Used));
         }
-        let refusal = refuse(draft, code, &refused);
+        let refusal = refuse(draft, Some(code), &refused);
         Err(fault.unwrap_or(refusal))
     }
 }
 
 /// A candidate that the code is not right for.
-struct Refused<'a> {
-    candidate: &'a Candidate,
-    reason: Reason,
+pub(super) struct Refused<'a> {
+    pub(super) candidate: &'a Candidate,
+    pub(super) reason: Reason,
     /// Whether it counts: the code that a device accepted last, sent again, does not.
-    is_guess: bool,
+    pub(super) is_guess: bool,
 }
 
 impl Candidate {
@@ -114,33 +114,33 @@ impl Candidate {
             .core
             .catalogue
             .factor(self.device.factor_id)
-            .ok_or(Refusal::Disabled)?;
+            .ok_or(Refusal::FactorDisabled)?;
         let verification = self.verification.as_ref();
         let evidence = evidence.filter(|evidence| evidence.device == self.device.number);
         let mut ceremony = Ceremony {
-            core: draft.core,
-            now: draft.now,
-            rng: &mut *draft.rng,
-            user: draft.user.id,
-            profile: &draft.user.profile,
-            id: self.verification_id().unwrap_or_default(),
-            device: self.device.number,
-            destination: self.device.destination.as_deref(),
-            expires_at: verification.map_or(draft.now, |verification| verification.expires_at),
-            custom_message: None,
             evidence: evidence.map(|evidence| &evidence.data),
+            ..draft.ceremony(
+                self.verification_id().unwrap_or_default(),
+                self.device.number,
+                verification.map_or(draft.now, |verification| verification.expires_at),
+            )
         };
         Ok(factor.check(&mut ceremony, &self.device, verification, code)?)
     }
 
     /// The device goes on with its new record, and the verification is accepted. The success clears the count of this
     /// device, and the user's.
-    fn accept(&self, draft: &mut Draft<'_>, data: Data, code: &Code) {
-        let last_code = self.device.code_hash(draft.core, draft.user.id, code);
+    pub(super) fn accept(&self, draft: &mut Draft<'_>, data: Data, code: Option<&Code>) {
+        let last_code =
+            code.and_then(|code| self.device.code_hash(draft.core, draft.user.id, code));
         if let Some(device) = draft.user.mfa.device_mut(self.device.number) {
             device.data = data;
             device.last_code = last_code;
             device.throttle.clear();
+            let factor = draft.core.catalogue.factor(device.factor_id);
+            if let Some(left) = factor.and_then(|factor| factor.codes_left(device)) {
+                draft.used_recovery_code(left);
+            }
         }
         draft.user.mfa.throttle.clear();
         if let Some(id) = self.verification_id() {
@@ -156,15 +156,20 @@ impl Candidate {
 
 /// Counts a wrong code against everything it was compared with, and once for the user if any of it was guessable: a
 /// user's delay holds back short codes, so that nothing else may lengthen it.
-fn refuse(draft: &mut Draft<'_>, code: &Code, refused: &[Refused<'_>]) -> Refusal {
+pub(super) fn refuse(
+    draft: &mut Draft<'_>,
+    code: Option<&Code>,
+    refused: &[Refused<'_>],
+) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
     let core = draft.core;
     let guessed_short = |refused: &Refused<'_>| {
         let described = core.catalogue.described(refused.candidate.device.factor_id);
-        refused.is_guess && described.is_some_and(|it| matches!(it.codes, Codes::Digits(_)))
+        refused.is_guess && described.is_some_and(|it| it.codes.are_guessable())
     };
     let guesses_token = refused.is_empty() || refused.iter().any(|refused| refused.is_guess);
-    let tried_token = guesses_token && temporary_token::count_wrong(draft, code);
+    let tried_token =
+        guesses_token && code.is_some_and(|code| temporary_token::count_wrong(draft, code));
     if refused.is_empty() || tried_token || refused.iter().any(guessed_short) {
         draft.user.mfa.throttle.fail(now, rules);
     }

@@ -7,6 +7,7 @@ use super::code::Code;
 use super::comparison::{Candidate, Comparison, Evidence};
 use super::decision::{Decide, Draft, Reads};
 use super::ids::{DeviceId, DeviceNumber};
+use super::page;
 use super::refusal::Refusal;
 use super::temporary_token;
 use super::throttle::Gate;
@@ -32,10 +33,15 @@ impl Decide for CompleteVerification {
     type Answer = ();
     const ACTION: Action = Action::CompleteVerification;
 
-    fn reads(&self, _: &Core, _: &User) -> Reads {
+    fn reads(&self, core: &Core, user: &User) -> Reads {
+        let mut pending = user.mfa.verifications.iter();
+        let pending = pending.find(|pending| pending.id == self.id);
+        let device = pending.and_then(|pending| user.mfa.device(pending.device));
+        let code = self.code.as_ref();
         Reads {
-            destination: None,
             finished: Some(self.id),
+            hardware: code.map_or_else(Vec::new, |code| hardware(core, device, code)),
+            ..Reads::default()
         }
     }
 
@@ -60,9 +66,15 @@ impl CompleteVerification {
     fn complete(&self, draft: &mut Draft<'_>, verification: &Verification) -> Result<(), Refusal> {
         let (core, now) = (draft.core, draft.now);
         let factor = core.catalogue.factor(verification.factor_id);
-        let description = factor.ok_or(Refusal::Disabled)?.description();
-        if self.code.is_none() && description.codes != Codes::None {
-            return Err(Refusal::NoCode);
+        let description = factor.ok_or(Refusal::FactorDisabled)?.description();
+        let codes = description.codes;
+        if self.code.is_none() {
+            match codes {
+                Codes::Digits(_) | Codes::Long => return Err(Refusal::NoCode),
+                _ if verification.on_page => return Err(Refusal::NoCode),
+                Codes::Credential => return Err(Refusal::NoCredential),
+                Codes::Typed(_) | Codes::None => {}
+            }
         }
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
@@ -87,6 +99,15 @@ impl CompleteVerification {
         let Some(device) = device else {
             return Err(Refusal::NotFound);
         };
+        if page::accepts(draft, verification, code) {
+            let candidate = Candidate {
+                verification: Some(verification.clone()),
+                device,
+            };
+            let data = candidate.device.data.clone();
+            candidate.accept(draft, data, None);
+            return Ok(());
+        }
         Comparison {
             candidates: vec![Candidate {
                 device,
@@ -116,6 +137,20 @@ impl Decide for VerifyCode {
     type Answer = ();
     const ACTION: Action = Action::CompleteVerification;
 
+    fn reads(&self, core: &Core, user: &User) -> Reads {
+        let pending = user.mfa.verifications.iter();
+        let devices: Vec<_> = match self.device {
+            Some(device) => user.mfa.device(device.number()).into_iter().collect(),
+            None => pending
+                .filter_map(|pending| user.mfa.device(pending.device))
+                .collect(),
+        };
+        Reads {
+            hardware: hardware(core, devices, &self.code),
+            ..Reads::default()
+        }
+    }
+
     fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
         let device = self.device.and_then(|device| known(draft.user, device));
         let answer = self.verify(draft);
@@ -142,7 +177,7 @@ impl VerifyCode {
             None => self.verify_any(draft),
             Some(DeviceId::Device(number)) => self.verify_device(draft, number),
             Some(DeviceId::TemporaryToken(number)) => {
-                self.options.check(draft.core, None)?;
+                self.options.check(draft.core, draft.user, None)?;
                 draft.user.mfa.throttle.delay(draft.now).pass()?;
                 temporary_token::verify(draft, number, &self.code)
             }
@@ -160,9 +195,9 @@ impl VerifyCode {
             .core
             .catalogue
             .factor(device.factor_id)
-            .ok_or(Refusal::Disabled)?;
+            .ok_or(Refusal::FactorDisabled)?;
         self.options
-            .check(draft.core, factor.description().channel)?;
+            .check(draft.core, draft.user, factor.description().channel)?;
         gate(
             draft.user,
             Some(&device),
@@ -194,7 +229,7 @@ impl VerifyCode {
     }
 
     fn verify_any(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        self.options.check(draft.core, None)?;
+        self.options.check(draft.core, draft.user, None)?;
         let (core, now, user) = (draft.core, draft.now, &*draft.user);
         let delay = user.mfa.throttle.delay(now);
         if !self.code.is_long() {
@@ -227,6 +262,19 @@ impl VerifyCode {
         }
         .decide(draft, &self.code)
     }
+}
+
+/// The hardware that must be read to check `code` for any of the devices.
+fn hardware<'a>(
+    core: &Core,
+    devices: impl IntoIterator<Item = &'a Device>,
+    code: &Code,
+) -> Vec<String> {
+    let needed = devices.into_iter().filter_map(|device| {
+        let factor = core.catalogue.factor(device.factor_id)?;
+        factor.hardware(Some(device), code)
+    });
+    needed.collect()
 }
 
 /// Why a code for a finished verification is refused: used, if it is the one that its device accepted last.

@@ -8,7 +8,7 @@ use super::data::Data;
 use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
-use super::registration::find;
+use super::registration::{find, still_offered};
 use super::user::{Ending, Finished, Registration, Status, User};
 use super::verification::ended_reason;
 use crate::audit::{Action, Reason};
@@ -29,15 +29,20 @@ impl Decide for ConfirmRegistration {
     type Answer = Registration;
     const ACTION: Action = Action::ConfirmRegistration;
 
-    fn reads(&self, _: &Core, user: &User) -> Reads {
+    fn reads(&self, core: &Core, user: &User) -> Reads {
         let pending = user
             .mfa
             .registrations
             .iter()
             .find(|registration| registration.id == self.id);
+        let factor = pending.and_then(|pending| core.catalogue.factor(pending.factor_id));
+        let hardware = factor
+            .zip(self.code.as_ref())
+            .and_then(|(factor, code)| factor.hardware(None, code));
         Reads {
             destination: pending.and_then(|pending| pending.destination.clone()),
             finished: Some(self.id),
+            hardware: hardware.into_iter().collect(),
         }
     }
 
@@ -63,22 +68,29 @@ impl ConfirmRegistration {
         registration: &Registration,
     ) -> Result<Registration, Refusal> {
         let factor = draft.core.catalogue.factor(registration.factor_id);
-        let factor = factor.ok_or(Refusal::Disabled)?;
+        let factor = factor.ok_or(Refusal::FactorDisabled)?;
         let Description {
             codes,
             confirmed_without_code,
             ..
         } = *factor.description();
-        if self.code.is_none() && codes != Codes::None && !confirmed_without_code {
-            return Err(Refusal::NoCode);
+        match codes {
+            Codes::Digits(_) | Codes::Long if self.code.is_none() && !confirmed_without_code => {
+                return Err(Refusal::NoCode);
+            }
+            Codes::Credential => return Err(Refusal::NoCredential),
+            _ => {}
         }
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
         }
-        if codes == Codes::None {
+        if matches!(codes, Codes::Typed(_) | Codes::None) {
             return Err(Refusal::NotByCode);
         }
-        if matches!(codes, Codes::Digits(_)) {
+        if registration.status == Status::Pending {
+            still_offered(draft.core, draft.user, registration)?;
+        }
+        if codes.are_guessable() {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
         if registration.status != Status::Pending {
@@ -86,17 +98,12 @@ impl ConfirmRegistration {
         }
         let verdict = factor.confirm(
             &mut Ceremony {
-                core: draft.core,
-                now: draft.now,
-                rng: &mut *draft.rng,
-                user: draft.user.id,
-                profile: &draft.user.profile,
-                id: registration.id,
-                device: registration.device,
-                destination: registration.destination.as_deref(),
-                expires_at: registration.expires_at,
-                custom_message: None,
                 evidence: self.evidence.as_ref(),
+                ..draft.ceremony(
+                    registration.id,
+                    registration.device,
+                    registration.expires_at,
+                )
             },
             registration,
             self.code.as_ref(),
@@ -109,7 +116,7 @@ impl ConfirmRegistration {
 }
 
 /// The registration becomes a device, and the code counts as used.
-fn accept(
+pub(super) fn accept(
     draft: &mut Draft<'_>,
     registration: &Registration,
     data: Data,
@@ -118,7 +125,7 @@ fn accept(
     let mut device = registration.device(draft.now, data);
     device.last_code = code.and_then(|code| device.code_hash(draft.core, draft.user.id, code));
     replace_older(draft, registration.factor_id);
-    draft.user.mfa.devices.push(device);
+    draft.add_device(device);
     if code.is_some() {
         draft.user.mfa.throttle.clear();
     }
@@ -142,21 +149,14 @@ fn accept(
 fn replace_older(draft: &mut Draft<'_>, factor_id: i64) {
     let factor = draft.core.catalogue.described(factor_id);
     if factor.is_some_and(|factor| factor.replaces_older) {
-        draft
-            .user
-            .mfa
-            .devices
-            .retain(|device| device.factor_id != factor_id);
-        draft.end_verifications(Ending::DeviceDeleted, |pending| {
-            pending.factor_id == factor_id
-        });
+        draft.remove_devices(|device| device.factor_id == factor_id);
     }
 }
 
 /// A wrong code counts for the user, if it is a guessable one, and at the fifth ends the registration.
-fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
+pub(super) fn refuse(draft: &mut Draft<'_>, id: Uuid, codes: Codes, reason: Reason) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
-    if matches!(codes, Codes::Digits(_)) {
+    if codes.are_guessable() {
         draft.user.mfa.throttle.fail(now, rules);
     }
     for pending in draft

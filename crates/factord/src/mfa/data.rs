@@ -1,11 +1,13 @@
 //! A factor's own record inside a device, registration or verification: JSON that only the factor reads.
 
+use std::fmt;
+
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-/// A JSON document of one factor's own making. The core stores it and never looks inside.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A JSON document of one factor's own making. The core stores it and never looks inside; it does not print.
+#[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Data(Box<RawValue>);
 
@@ -25,6 +27,12 @@ impl Data {
     /// [`Fault`] if the document is not a `T`.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         serde_json::from_str(self.0.get()).map_err(|_| Fault::Record)
+    }
+}
+
+impl fmt::Debug for Data {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Data(…)")
     }
 }
 

@@ -4,13 +4,16 @@ use rand::CryptoRng;
 use uuid::Uuid;
 
 use super::Core;
+use super::hardware::Known;
 use super::history::History;
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
 use super::user::{Ending, Finished, Status, User};
 use crate::audit::{Action, Event, Reason, Repeatable};
 use crate::clock::Timestamp;
+use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::Message;
+use crate::factor::Ceremony;
 
 /// A command about one user. It may be decided more than once (a store that finds its commit stale loads and asks
 /// again), so it changes nothing but the draft.
@@ -41,6 +44,8 @@ pub struct Reads {
     pub destination: Option<String>,
     /// The registration or verification that is needed if it has finished.
     pub finished: Option<Uuid>,
+    /// The hardware that is needed, by its ids.
+    pub hardware: Vec<String>,
 }
 
 /// What a decision sees and changes.
@@ -55,6 +60,8 @@ pub struct Draft<'a> {
     pub user: &'a mut User,
     /// The message history of [`Reads::destination`]; committed if it changed.
     pub history: &'a mut History,
+    /// What is known of the hardware that [`Reads::hardware`] names; what changed or was added is committed.
+    pub hardware: &'a mut Known,
     /// The finished registration or verification that [`Reads::finished`] names, if there is one.
     pub finished: Option<&'a Finished>,
     /// What is committed with the user.
@@ -72,8 +79,37 @@ pub struct Effects {
     pub messages: Vec<Message>,
     /// What ended, to be read for a while.
     pub finished: Vec<Finished>,
+    /// The links by which the user is found until they expire.
+    pub links: Vec<Link>,
+    /// Devices that are gone: the hardware that they were is nobody's.
+    pub released: Vec<DeviceNumber>,
     /// Whether the user is deleted: all of it but the audit trail.
     pub delete_user: bool,
+}
+
+/// A link that leads to the user: a single-use link's token, or the id of a verification that has a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// What it is found by.
+    pub token: TokenHash,
+    /// The first moment at which it leads nowhere.
+    pub expires_at: Timestamp,
+}
+
+impl Link {
+    /// A link to what ends at `end`. It leads to the user for a while longer, so that whoever comes too late is
+    /// refused, and the audit trail tells.
+    pub fn until(token: TokenHash, end: Timestamp) -> Self {
+        Self {
+            token,
+            expires_at: end.plus(LINGERING),
+        }
+    }
+
+    /// What a verification with a hosted page is found by: its id, which is no secret.
+    pub fn of_verification(id: Uuid) -> TokenHash {
+        TokenHash::of(&format!("verification {id}"))
+    }
 }
 
 /// Decides `command`: ends first what has expired, and leaves at least one audit event, whatever the answer.
@@ -118,6 +154,42 @@ impl Draft<'_> {
                 recent.clear();
                 self.effects.events.push(event);
             }
+        }
+    }
+
+    /// Writes an audit event for an operator to look at, if `reason` is one to be alarmed by.
+    pub fn alarm(&mut self, device: DeviceNumber, reason: Option<Reason>) {
+        if let Some(reason) = reason.filter(|reason| reason.is_alarm()) {
+            let device = Some(DeviceId::Device(device));
+            self.record(device, Action::RaiseAlarm, Some(reason));
+        }
+    }
+
+    /// What a factor gets about the registration or verification with this id; what it gets besides is the caller's to
+    /// add.
+    pub fn ceremony(
+        &mut self,
+        id: Uuid,
+        device: DeviceNumber,
+        expires_at: Timestamp,
+    ) -> Ceremony<'_> {
+        Ceremony {
+            core: self.core,
+            now: self.now,
+            rng: &mut *self.rng,
+            user: self.user.id,
+            profile: &self.user.profile,
+            devices: &self.user.mfa.devices,
+            id,
+            device,
+            expires_at,
+            destination: None,
+            custom_message: None,
+            redirect_to: None,
+            display_name: None,
+            number_matching: false,
+            hardware: &mut *self.hardware,
+            evidence: None,
         }
     }
 
@@ -182,6 +254,7 @@ impl super::user::Verification {
     pub fn finish(&mut self, ending: Option<Ending>) {
         (self.status, self.ending) = ended(ending);
         self.data = super::data::Data::default();
+        self.page_otp = None;
     }
 }
 
@@ -200,5 +273,7 @@ const fn ended(ending: Option<Ending>) -> (Status, Option<Ending>) {
     }
 }
 
+/// Seconds for which a link leads to the user although what it is about has ended.
+const LINGERING: i64 = 3_600;
 /// Refusals that are counted instead of written again: more kinds than one client brings about by itself.
 const MOST_RECENT_REFUSALS: usize = 8;

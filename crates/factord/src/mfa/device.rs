@@ -5,7 +5,7 @@ use super::code::Code;
 use super::decision::{Decide, Draft};
 use super::ids::{DeviceId, UserId};
 use super::refusal::Refusal;
-use super::user::{Device, Ending};
+use super::user::Device;
 use crate::audit::Action;
 use crate::crypto::keys::KeyedHash;
 use crate::factor::Codes;
@@ -21,7 +21,7 @@ impl Device {
         let normal = match core.catalogue.described(self.factor_id)?.codes {
             Codes::Digits(digits) => code.at_length(digits),
             Codes::Long => code.normal(),
-            Codes::None => return None,
+            Codes::Typed(_) | Codes::Credential | Codes::None => return None,
         };
         let (user, device) = (user.get().to_be_bytes(), self.number.get().to_be_bytes());
         Some(core.keys.code_hash(&[b"last", &user, &device], &normal))
@@ -40,17 +40,17 @@ impl Decide for DeleteDevice {
     const ACTION: Action = Action::DeleteDevice;
 
     fn decide(&self, draft: &mut Draft<'_>) -> Result<(), Refusal> {
-        let (mfa, number) = (&mut draft.user.mfa, self.device.number());
         let (action, deleted) = match self.device {
-            DeviceId::Device(_) => (
+            DeviceId::Device(number) => (
                 Action::DeleteDevice,
-                mfa.devices
-                    .extract_if(.., |device| device.number == number)
-                    .count(),
+                draft.remove_devices(|device| device.number == number),
             ),
-            DeviceId::TemporaryToken(_) => (
+            DeviceId::TemporaryToken(number) => (
                 Action::DeleteTemporaryToken,
-                mfa.temporary_tokens
+                draft
+                    .user
+                    .mfa
+                    .temporary_tokens
                     .extract_if(.., |token| token.number == number)
                     .count(),
             ),
@@ -58,7 +58,9 @@ impl Decide for DeleteDevice {
         if deleted == 0 {
             return Err(Refusal::NotFound);
         }
-        draft.end_verifications(Ending::DeviceDeleted, |pending| pending.device == number);
+        if let DeviceId::Device(number) = self.device {
+            draft.effects.released.push(number);
+        }
         draft.record(Some(self.device), action, None);
         Ok(())
     }

@@ -60,6 +60,11 @@ impl DeviceNumber {
         Self(rng.random_range(10_000_000..1_000_000_000))
     }
 
+    /// A number as it was stored.
+    pub const fn from_stored(number: u32) -> Self {
+        Self(number)
+    }
+
     /// The number.
     pub const fn get(self) -> u32 {
         self.0

@@ -15,12 +15,18 @@ pub enum Refusal {
     Invalid(Vec<&'static str>),
     /// 400: the factor is confirmed by a code, and none was sent.
     NoCode,
+    /// 400: the factor is confirmed by a credential, and none was sent.
+    NoCredential,
     /// 422: the factor is not confirmed by a code; its state is to be polled.
     NotByCode,
     /// 403 with `Retry-After`: no code is looked at for this many seconds.
     Delayed(u64),
+    /// 403 with `Retry-After`: so many pushes were denied or left unanswered that none is sent for this many seconds.
+    Paused(u64),
     /// 403: the device is disabled for good.
     Disabled,
+    /// 403: the factor is disabled for this user, or altogether.
+    FactorDisabled,
     /// 401: the code is wrong or used, or what it was for is over.
     Unauthorized(Reason),
     /// 429 with `Retry-After`: the destination has had enough messages for this many seconds.
@@ -41,9 +47,10 @@ impl Refusal {
             Self::NotFound => Reason::NotOwned,
             Self::NotActive => Reason::UserNotActive,
             Self::Invalid(_) | Self::NotByCode => Reason::Invalid,
-            Self::NoCode => Reason::NoCode,
-            Self::Delayed(_) => Reason::Throttled,
+            Self::NoCode | Self::NoCredential => Reason::NoCode,
+            Self::Delayed(_) | Self::Paused(_) => Reason::Throttled,
             Self::Disabled => Reason::Disabled,
+            Self::FactorDisabled => Reason::FactorDisabled,
             Self::Unauthorized(reason) => *reason,
             Self::TooManyMessages(_) => Reason::TooManyMessages,
             Self::Fault(_) => Reason::Fault,
@@ -61,12 +68,13 @@ impl Gate {
     /// Passes if a code may be looked at.
     ///
     /// # Errors
-    /// [`Refusal::Delayed`] or [`Refusal::Disabled`].
+    /// [`Refusal::Delayed`], [`Refusal::Disabled`] or [`Refusal::FactorDisabled`].
     pub const fn pass(self) -> Result<(), Refusal> {
         match self {
             Self::Open => Ok(()),
             Self::Delayed(seconds) => Err(Refusal::Delayed(seconds)),
             Self::Disabled => Err(Refusal::Disabled),
+            Self::FactorDisabled => Err(Refusal::FactorDisabled),
         }
     }
 }

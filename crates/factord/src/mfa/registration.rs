@@ -4,7 +4,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::data::{Data, Fault};
-use super::decision::{Decide, Draft, Reads};
+use super::decision::{Decide, Draft, Link, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
 use super::user::{Device, Ending, Finished, Registration, Status, User};
@@ -12,7 +12,7 @@ use super::values::Values;
 use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::delivery::message::Channel;
-use crate::factor::{Ceremony, Description, Factor, Issued, Shown};
+use crate::factor::{Ceremony, Codes, Description, Factor, Issued, Shown};
 
 /// create_factor_registration.
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Decide for CreateRegistration {
         let factor = core.catalogue.factor(self.factor_id);
         Reads {
             destination: factor.and_then(|factor| destination(factor.description(), user)),
-            finished: None,
+            ..Reads::default()
         }
     }
 
@@ -86,13 +86,17 @@ impl Decide for CreateRegistration {
         if self.verified {
             registration.finish(None);
             let device = registration.device(draft.now, Data::default());
-            draft.user.mfa.devices.push(device);
+            draft.add_device(device);
             let finished = Finished::Registration(registration.clone());
             draft.effects.finished.push(finished);
         } else {
             registration.data = issued.data;
             draft.user.mfa.registrations.push(registration.clone());
             draft.effects.messages.extend(issued.message);
+            let expires_at = registration.expires_at;
+            let links = issued.links.into_iter();
+            let links = links.map(|token| Link::until(token, expires_at));
+            draft.effects.links.extend(links);
         }
         draft.record(
             Some(DeviceId::Device(registration.device)),
@@ -112,21 +116,23 @@ impl CreateRegistration {
     fn check(&self, draft: &Draft<'_>) -> Result<(&'static dyn Factor, i64), Refusal> {
         let (core, user) = (draft.core, &*draft.user);
         let mut values = Values::default();
-        let expires_in = values.expires_in(self.expires_in, &core.rules);
+        let expires_in = values.expires_in(self.expires_in, core.policy(&user.profile));
         values.display_name(&self.display_name);
         values.redirect_to(self.redirect_to.as_deref(), &core.redirects);
         let factor = core.catalogue.factor(self.factor_id);
-        let factor = factor.filter(|factor| may_enrol(user, self.factor_id, factor.description()));
+        let factor =
+            factor.filter(|factor| may_enrol(core, user, self.factor_id, factor.description()));
         let Some(factor) = factor else {
             values.require("factor_id", false);
             values.check()?;
             return Err(Refusal::invalid("factor_id"));
         };
         let description = factor.description();
-        if let Some(field) = description.channel.map(destination_field) {
+        if let Some(field) = description.channel.and_then(destination_field) {
             values.require(field, destination(description, user).is_some());
         }
-        values.require("verified", !self.verified || description.channel.is_some());
+        let may_be_verified = description.channel.is_some() && description.codes != Codes::None;
+        values.require("verified", !self.verified || may_be_verified);
         if description.channel == Some(Channel::Sms) {
             values.custom_message(self.custom_message.as_deref(), expires_in);
         }
@@ -142,17 +148,15 @@ impl CreateRegistration {
         registration: &Registration,
     ) -> Result<Issued, Refusal> {
         let issued = factor.enrol(&mut Ceremony {
-            core: draft.core,
-            now: draft.now,
-            rng: &mut *draft.rng,
-            user: draft.user.id,
-            profile: &draft.user.profile,
-            id: registration.id,
-            device: registration.device,
             destination: registration.destination.as_deref(),
-            expires_at: registration.expires_at,
             custom_message: self.custom_message.as_deref(),
-            evidence: None,
+            redirect_to: self.redirect_to.as_deref(),
+            display_name: Some(&self.display_name),
+            ..draft.ceremony(
+                registration.id,
+                registration.device,
+                registration.expires_at,
+            )
         })?;
         if issued.message.is_some() {
             draft
@@ -172,6 +176,7 @@ impl Registration {
             factor_id: self.factor_id,
             display_name: self.display_name.clone(),
             created_at: now,
+            imported: false,
             destination: self.destination.clone(),
             throttle: super::throttle::Throttle::default(),
             last_code: None,
@@ -215,30 +220,48 @@ pub fn view(
 /// What get_auth_factors lists: the factors that this user may still enrol.
 pub fn enrollable(core: &Core, user: &User) -> impl Iterator<Item = (i64, &'static Description)> {
     let offered = core.catalogue.offered();
-    offered.filter(|(id, description)| may_enrol(user, *id, description))
+    offered.filter(|(id, description)| may_enrol(core, user, *id, description))
 }
 
-fn may_enrol(user: &User, factor_id: i64, description: &Description) -> bool {
+/// Passes if what is pending may still become a device.
+pub(super) fn still_offered(
+    core: &Core,
+    user: &User,
+    pending: &Registration,
+) -> Result<(), Refusal> {
+    let factor = core.catalogue.described(pending.factor_id);
+    factor
+        .filter(|factor| may_enrol(core, user, pending.factor_id, factor))
+        .map(drop)
+        .ok_or(Refusal::FactorDisabled)
+}
+
+/// Whether the user's policy offers the factor, and has room for one more device of it.
+fn may_enrol(core: &Core, user: &User, factor_id: i64, description: &Description) -> bool {
+    let policy = core.policy(&user.profile);
     let devices = user.mfa.devices.iter();
     let enrolled = devices
-        .filter(|device| device.factor_id == factor_id)
+        .filter(|device| device.factor_id == factor_id && !device.imported)
         .count();
-    enrolled < description.devices || description.replaces_older
+    policy.offers(description)
+        && (enrolled < policy.devices(description) || description.replaces_older)
 }
 
 /// Where messages of the factor go for this user.
 fn destination(description: &Description, user: &User) -> Option<String> {
-    match destination_field(description.channel?) {
+    match destination_field(description.channel?)? {
         "phone" => user.profile.phone.clone(),
         _ => user.profile.email.clone(),
     }
     .filter(|destination| !destination.is_empty())
 }
 
-const fn destination_field(channel: Channel) -> &'static str {
+/// The field of the profile that says where messages by this channel go.
+const fn destination_field(channel: Channel) -> Option<&'static str> {
     match channel {
-        Channel::Sms | Channel::Voice => "phone",
-        Channel::Email | Channel::Push => "email",
+        Channel::Sms | Channel::Voice => Some("phone"),
+        Channel::Email => Some("email"),
+        Channel::Push => None,
     }
 }
 

@@ -9,15 +9,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
-    /// Seconds that a registration or verification stays open if the caller does not say (contract: 120).
-    pub default_expires_in: i64,
-    /// The most seconds that a caller may ask for (contract: 900).
-    pub max_expires_in: i64,
     /// The longest life of a code sent by message in seconds, even if `expires_in` is longer (600 is what NIST
     /// 63B-4 §3.1.3.2 asks for).
     pub max_code_lifetime: i64,
     /// Time steps that a TOTP code may be early or late (RFC 6238 section 5.2: 1).
     pub totp_look_around: u64,
+    /// Codes of a hardware token, counted from the next that is due, that are accepted (RFC 4226 section 7.4).
+    pub hotp_look_ahead: u64,
     /// Wrong codes after which a registration or verification is rejected.
     pub guesses_per_verification: u32,
     /// Consecutive wrong codes from which a device or user is delayed.
@@ -45,10 +43,9 @@ pub struct Rules {
 impl Default for Rules {
     fn default() -> Self {
         Self {
-            default_expires_in: 120,
-            max_expires_in: 900,
             max_code_lifetime: 900,
             totp_look_around: 1,
+            hotp_look_ahead: 10,
             guesses_per_verification: 5,
             delay_from_failures: 5,
             first_delay: 30,
@@ -114,18 +111,13 @@ impl Rules {
             })
     }
 
-    fn bounded(&self) -> [(&'static str, i64, RangeInclusive<i64>); 15] {
+    fn bounded(&self) -> [(&'static str, i64, RangeInclusive<i64>); 14] {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-        let steps = i64::try_from(self.totp_look_around).unwrap_or(i64::MAX);
+        let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
         [
-            (
-                "default_expires_in",
-                self.default_expires_in,
-                MIN_EXPIRES_IN..=self.max_expires_in,
-            ),
-            ("max_expires_in", self.max_expires_in, MIN_EXPIRES_IN..=900),
             ("max_code_lifetime", self.max_code_lifetime, 120..=900),
-            ("totp_look_around", steps, 0..=1),
+            ("totp_look_around", number(self.totp_look_around), 0..=1),
+            ("hotp_look_ahead", number(self.hotp_look_ahead), 1..=20),
             (
                 "guesses_per_verification",
                 self.guesses_per_verification.into(),

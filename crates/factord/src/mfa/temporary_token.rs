@@ -11,20 +11,19 @@ use super::comparison::accept_verification;
 use super::decision::{Decide, Draft};
 use super::ids::{DeviceId, DeviceNumber, UserId};
 use super::refusal::Refusal;
-use super::rules::{
-    DEFAULT_TEMPORARY_TOKEN_SECONDS, TEMPORARY_TOKEN_DIGITS, TEMPORARY_TOKEN_SECONDS,
-};
+use super::rules::{TEMPORARY_TOKEN_DIGITS, TEMPORARY_TOKEN_SECONDS};
 use super::throttle::{Gate, Throttle};
 use super::user::TemporaryToken;
 use super::values::Values;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
+use crate::messages::Notice;
 
 /// generate_otp.
 #[derive(Debug)]
 pub struct CreateTemporaryToken {
-    /// Seconds that it lives, 120 to 259,200.
+    /// Seconds that it lives, 120 to what the policy says; that many if `None`.
     pub expires_in: Option<i64>,
     /// Whether it may be used more than once.
     pub reusable: bool,
@@ -50,9 +49,11 @@ impl Decide for CreateTemporaryToken {
         if !draft.user.profile.is_active() {
             return Err(Refusal::NotActive);
         }
-        let lifetime = self.expires_in.unwrap_or(DEFAULT_TEMPORARY_TOKEN_SECONDS);
+        let most = draft.core.policy(&draft.user.profile).max_token_expires_in;
+        let lifetime = self.expires_in.unwrap_or(most);
         let mut values = Values::default();
-        values.require("expires_in", TEMPORARY_TOKEN_SECONDS.contains(&lifetime));
+        let least = *TEMPORARY_TOKEN_SECONDS.start();
+        values.require("expires_in", (least..=most).contains(&lifetime));
         values.check()?;
         if draft.user.mfa.temporary_tokens.len() >= draft.core.rules.temporary_tokens {
             return Err(Refusal::invalid("mfa_token"));
@@ -73,6 +74,9 @@ impl Decide for CreateTemporaryToken {
             reusable: token.reusable,
             device: token.device_id(),
         };
+        draft.notify(&Notice::TemporaryTokenIssued {
+            expires: token.expires_at,
+        });
         draft.user.mfa.temporary_tokens.push(token);
         draft.record(Some(issued.device), Self::ACTION, None);
         Ok(issued)

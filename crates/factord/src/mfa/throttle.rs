@@ -25,6 +25,8 @@ pub enum Gate {
     Delayed(u64),
     /// Never again.
     Disabled,
+    /// Not while the factor is disabled for the user.
+    FactorDisabled,
 }
 
 impl Throttle {
@@ -72,6 +74,7 @@ impl Gate {
     /// The stricter of two.
     pub fn and(self, other: Self) -> Self {
         match (self, other) {
+            (Self::FactorDisabled, _) | (_, Self::FactorDisabled) => Self::FactorDisabled,
             (Self::Disabled, _) | (_, Self::Disabled) => Self::Disabled,
             (Self::Delayed(a), Self::Delayed(b)) => Self::Delayed(a.max(b)),
             (Self::Open, gate) | (gate, Self::Open) => gate,

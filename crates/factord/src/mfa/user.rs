@@ -156,6 +156,9 @@ pub struct Device {
     pub display_name: String,
     /// When it was confirmed.
     pub created_at: Timestamp,
+    /// Whether an administrator has brought it in: it does not count against what the user may enrol.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub imported: bool,
     /// Where its messages go; copied when the registration was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,
@@ -199,6 +202,12 @@ pub enum Ending {
     UserNotActive,
     /// The message could not be delivered.
     DeliveryFailed,
+    /// The person said no.
+    Denied,
+    /// The person hung up.
+    HungUp,
+    /// Nobody took the call.
+    NoAnswer,
 }
 
 impl Ending {
@@ -211,6 +220,9 @@ impl Ending {
             Self::DeviceDeleted => "device_deleted",
             Self::UserNotActive => "user_not_active",
             Self::DeliveryFailed => "delivery_failed",
+            Self::Denied => "denied",
+            Self::HungUp => "hung_up",
+            Self::NoAnswer => "no_answer",
         }
     }
 }
@@ -278,9 +290,24 @@ pub struct Verification {
     /// Where the caller wants the browser back, checked when it was sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redirect_to: Option<String>,
+    /// Whether a hosted page has a part in it: the page's `otp` finishes it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_page: bool,
+    /// What the page gave the browser, once the person has answered there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub page_otp: Option<PageOtp>,
     /// The factor's own record; erased when the verification ends.
     #[serde(default)]
     pub data: Data,
+}
+
+/// The one-time code that a hosted page gives the browser for the caller (contract, Hosted pages).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PageOtp {
+    /// Its keyed hash.
+    pub code: KeyedHash,
+    /// The first moment at which it is void.
+    pub expires_at: Timestamp,
 }
 
 /// A code that the help desk gives out, which stands in for any device for a while.

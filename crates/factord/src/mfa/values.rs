@@ -1,8 +1,9 @@
 //! Values that are well-formed but may not be allowed: each check adds the parameter's name to the one 422.
 
+use super::policy::Policy;
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
-use super::rules::{CUSTOM_MESSAGE_CHARACTERS, DISPLAY_NAME_CHARACTERS, MIN_EXPIRES_IN, Rules};
+use super::rules::{CUSTOM_MESSAGE_CHARACTERS, DISPLAY_NAME_CHARACTERS, MIN_EXPIRES_IN};
 use crate::factor::sms;
 
 /// Collects the parameters whose values are not allowed.
@@ -31,12 +32,12 @@ impl Values {
         }
     }
 
-    /// `expires_in`: 120 to 900 seconds (contract, create_factor_registration).
-    pub fn expires_in(&mut self, asked: Option<i64>, rules: &Rules) -> i64 {
-        let seconds = asked.unwrap_or(rules.default_expires_in);
+    /// `expires_in`: 120 to 900 seconds, or to what the policy says (contract, create_factor_registration).
+    pub fn expires_in(&mut self, asked: Option<i64>, policy: &Policy) -> i64 {
+        let seconds = asked.unwrap_or(policy.default_expires_in);
         self.require(
             "expires_in",
-            (MIN_EXPIRES_IN..=rules.max_expires_in).contains(&seconds),
+            (MIN_EXPIRES_IN..=policy.max_expires_in).contains(&seconds),
         );
         seconds
     }
@@ -179,9 +180,9 @@ mod tests {
 
     #[test]
     fn every_value_that_is_not_allowed_is_named_once() {
-        let (mut values, rules) = (Values::default(), Rules::default());
-        values.expires_in(Some(119), &rules);
-        values.expires_in(Some(901), &rules);
+        let (mut values, policy) = (Values::default(), Policy::default());
+        values.expires_in(Some(119), &policy);
+        values.expires_in(Some(901), &policy);
         values.display_name("  ");
         values.redirect_to(Some("https://elsewhere.test/"), &RedirectPolicy::Loopback);
         assert_eq!(

@@ -5,7 +5,7 @@ use uuid::Uuid;
 
 use super::Core;
 use super::data::Data;
-use super::decision::{Decide, Draft, Reads};
+use super::decision::{Decide, Draft, Link, Reads};
 use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
 use super::throttle::Gate;
@@ -14,7 +14,7 @@ use super::values::Values;
 use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::delivery::message::Channel;
-use crate::factor::{Ceremony, Codes, Description};
+use crate::factor::{Ceremony, Description, Issued, Shown};
 
 /// What a caller may ask of a verification.
 #[derive(Debug, Default)]
@@ -27,13 +27,20 @@ pub struct Options {
     pub redirect_to: Option<String>,
     /// The text of the message.
     pub custom_message: Option<String>,
+    /// Whether the caller can show a number for the person to match.
+    pub number_matching: bool,
 }
 
 impl Options {
     /// Checks the values, and gives the seconds until the verification expires.
-    pub(super) fn check(&self, core: &Core, channel: Option<Channel>) -> Result<i64, Refusal> {
+    pub(super) fn check(
+        &self,
+        core: &Core,
+        user: &User,
+        channel: Option<Channel>,
+    ) -> Result<i64, Refusal> {
         let mut values = Values::default();
-        let expires_in = values.expires_in(self.expires_in, &core.rules);
+        let expires_in = values.expires_in(self.expires_in, core.policy(&user.profile));
         if let Some(name) = &self.display_name {
             values.display_name(name);
         }
@@ -64,6 +71,8 @@ pub struct VerificationView {
     pub device_name: String,
     /// Its factor.
     pub factor: &'static Description,
+    /// What its caller may see of it.
+    pub shown: Shown,
 }
 
 impl Decide for CreateVerification {
@@ -76,7 +85,7 @@ impl Decide for CreateVerification {
                 .mfa
                 .device(self.device.number())
                 .and_then(|device| device.destination.clone()),
-            finished: None,
+            ..Reads::default()
         }
     }
 
@@ -103,13 +112,14 @@ impl CreateVerification {
             return Err(Refusal::invalid("otp"));
         };
         let device = draft.user.mfa.device(number).ok_or(Refusal::NotFound)?;
+        let device = device.clone();
         let factor = core
             .catalogue
             .factor(device.factor_id)
-            .ok_or(Refusal::Disabled)?;
+            .ok_or(Refusal::FactorDisabled)?;
         let description = factor.description();
-        let expires_in = self.options.check(core, description.channel)?;
-        gate(draft.user, Some(device), description, now, core).pass()?;
+        let expires_in = self.options.check(core, draft.user, description.channel)?;
+        gate(draft.user, Some(&device), description, now, core).pass()?;
 
         let mut verification = Verification {
             id: super::ids::draw_uuid(draft.rng),
@@ -122,48 +132,68 @@ impl CreateVerification {
             guesses: 0,
             display_name: self.options.display_name.clone(),
             redirect_to: self.options.redirect_to.clone(),
+            on_page: false,
+            page_otp: None,
             data: Data::default(),
         };
-        let device_name = device.display_name.clone();
         let issued = factor.challenge(
             &mut Ceremony {
-                core,
-                now,
-                rng: &mut *draft.rng,
-                user: draft.user.id,
-                profile: &draft.user.profile,
-                id: verification.id,
-                device: number,
                 destination: device.destination.as_deref(),
-                expires_at: verification.expires_at,
                 custom_message: self.options.custom_message.as_deref(),
-                evidence: None,
+                redirect_to: self.options.redirect_to.as_deref(),
+                display_name: self.options.display_name.as_deref(),
+                number_matching: self.options.number_matching,
+                ..draft.ceremony(verification.id, number, verification.expires_at)
             },
-            device,
+            &device,
         )?;
-        if issued.message.is_some() {
+        if device.destination.is_some() && issued.message.is_some() {
             let admitted = draft.history.admit_message(now, &core.rules);
             admitted.map_err(|enough| Refusal::TooManyMessages(enough.0))?;
         }
-        verification.data = issued.data;
-        draft.effects.messages.extend(issued.message);
         end_older(draft, number, description);
-        draft.user.mfa.verifications.push(verification.clone());
+        let shown = open(draft, &mut verification, issued);
         Ok(VerificationView {
             verification,
-            device_name,
+            device_name: device.display_name,
             factor: description,
+            shown,
         })
     }
 }
 
-/// A new challenge ends the older one of the same device, or, where nothing is sent, the oldest of too many.
+/// Opens a verification as its factor has issued it, and gives what its caller may see of it.
+fn open(draft: &mut Draft<'_>, verification: &mut Verification, issued: Issued) -> Shown {
+    let Issued {
+        data,
+        message,
+        shown,
+        links,
+        on_page,
+        device,
+        alarm,
+    } = issued;
+    verification.data = data;
+    verification.on_page = on_page;
+    let expires_at = verification.expires_at;
+    let page = on_page.then(|| Link::of_verification(verification.id));
+    let links = links.into_iter().chain(page);
+    let links = links.map(|token| Link::until(token, expires_at));
+    draft.effects.links.extend(links);
+    draft.effects.messages.extend(message);
+    draft.user.mfa.verifications.push(verification.clone());
+    if let Some((challenged, data)) = draft.user.mfa.device_mut(verification.device).zip(device) {
+        challenged.data = data;
+    }
+    draft.alarm(verification.device, alarm);
+    shown
+}
+
+/// A new challenge ends the oldest of too many of the same device.
 fn end_older(draft: &mut Draft<'_>, device: DeviceNumber, description: &Description) {
-    let most = if description.works_unchallenged {
-        draft.core.rules.open_verifications
-    } else {
-        1
-    };
+    let most = description
+        .open_verifications
+        .unwrap_or(draft.core.rules.open_verifications);
     let of_device = |verification: &Verification| verification.device == device;
     let open = draft
         .user
@@ -193,8 +223,8 @@ pub(super) const fn ended_reason(ending: Option<Ending>) -> Reason {
     }
 }
 
-/// Whether a code for the device, which may be gone by now, may be looked at. Delays hold back guessable codes alone, so
-/// that whoever guesses cannot bar the owner of a security key.
+/// Whether a code for the device, which may be gone by now, may be looked at: its factor must not be disabled for the
+/// user. Delays hold back guessable codes alone, so that whoever guesses cannot bar the owner of a security key.
 pub(super) fn gate(
     user: &User,
     device: Option<&Device>,
@@ -202,9 +232,12 @@ pub(super) fn gate(
     now: Timestamp,
     core: &Core,
 ) -> Gate {
-    let Codes::Digits(_) = description.codes else {
+    if core.policy(&user.profile).disables(description) {
+        return Gate::FactorDisabled;
+    }
+    if !description.codes.are_guessable() {
         return Gate::Open;
-    };
+    }
     let device = device.map_or(Gate::Open, |device| device.throttle.gate(now, &core.rules));
     user.mfa.throttle.delay(now).and(device)
 }

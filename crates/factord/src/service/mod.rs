@@ -3,29 +3,35 @@
 pub mod access;
 mod answers;
 pub mod cleaner;
+pub mod pushes;
 pub mod rate_limit;
+mod workshop;
 
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use answers::Workshop;
+use pushes::Pushes;
+use workshop::Workshop;
 
-use crate::factor::Description;
+use crate::factor::{Description, NoAnswer};
+use crate::mfa::cores::Cores;
 use crate::mfa::decision::Decide;
 use crate::mfa::ids::{DeviceId, UserId};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::registration::{self, RegistrationView};
-use crate::mfa::user::{Profile, User, Verification};
+use crate::mfa::user::{Device, Profile, User, Verification};
+use crate::mfa::verification::{CreateVerification, VerificationView};
 use crate::mfa::{Core, verification};
 use crate::store::{self, Loaded, Store, StoreError, UserFilter, UserPage};
 
 /// The operations on users and their factors.
 #[derive(Clone)]
 pub struct Service {
-    core: Arc<Core>,
+    cores: Cores,
     store: Arc<dyn Store>,
     workshop: Arc<Workshop>,
+    pushes: Arc<Pushes>,
 }
 
 /// Why an operation was not done.
@@ -37,9 +43,12 @@ pub enum Error {
     /// The rules say no.
     #[error("refused")]
     Refused(Refusal),
-    /// The user has caused so many slow computations that the next waits for this many seconds.
+    /// The user has tried so many long codes that the next waits for this many seconds.
     #[error("too many tries")]
     TooManyTries(u64),
+    /// Another service that is needed did not answer.
+    #[error(transparent)]
+    NoAnswer(#[from] NoAnswer),
     /// The database could not.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -62,28 +71,34 @@ pub struct ListedDevice {
     pub type_display_name: &'static str,
     /// The wire's `auth_factor_name`.
     pub auth_factor_name: &'static str,
-    /// Whether it is the user's oldest device.
+    /// Whether it is the oldest device that the user may use.
     pub default: bool,
 }
 
 impl Service {
-    /// The service over one store, whose decisions know `core`.
-    pub fn new(core: Arc<Core>, store: Arc<dyn Store>) -> Self {
+    /// The service over one store, whose decisions know the same core.
+    pub fn new(cores: impl Into<Cores>, store: Arc<dyn Store>) -> Self {
         Self {
-            core,
+            cores: cores.into(),
             store,
             workshop: Arc::default(),
+            pushes: Arc::default(),
         }
     }
 
-    /// What every decision knows.
-    pub fn core(&self) -> &Core {
-        &self.core
+    /// What every decision knows, as it stands now.
+    pub fn core(&self) -> Arc<Core> {
+        self.cores.current()
     }
 
     /// The store beneath.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store
+    }
+
+    /// The apps that wait for a push.
+    pub const fn pushes(&self) -> &Arc<Pushes> {
+        &self.pushes
     }
 
     /// Decides a command about a user; what it answers is durable.
@@ -95,13 +110,27 @@ impl Service {
         Ok(answer.ok_or(Error::NoSuchUser)??)
     }
 
+    /// create_device_verification without a code; an app that waits for it is told.
+    ///
+    /// # Errors
+    /// As [`Service::decide`].
+    pub async fn challenge(
+        &self,
+        user: UserId,
+        command: CreateVerification,
+    ) -> Result<VerificationView, Error> {
+        let view = self.decide(user, command).await?;
+        self.pushes.announce(user, view.verification.device);
+        Ok(view)
+    }
+
     /// get_auth_factors: what the user may still enrol.
     ///
     /// # Errors
     /// [`Error::NoSuchUser`] or [`Error::Store`].
     pub async fn factors(&self, user: UserId) -> Result<Vec<(i64, &'static Description)>, Error> {
         let loaded = self.load(user, None).await?;
-        Ok(registration::enrollable(&self.core, &loaded.user).collect())
+        Ok(registration::enrollable(&self.core(), &loaded.user).collect())
     }
 
     /// get_authentication_devices: the confirmed devices, and the temporary tokens that are alive.
@@ -110,19 +139,26 @@ impl Service {
     /// [`Error::NoSuchUser`] or [`Error::Store`].
     pub async fn devices(&self, user: UserId) -> Result<Vec<ListedDevice>, Error> {
         let Loaded { user, now, .. } = self.load(user, None).await?;
+        let core = self.core();
+        let policy = core.policy(&user.profile);
+        let usable = |device: &Device| {
+            let factor = core.catalogue.described(device.factor_id);
+            factor.is_some_and(|factor| !policy.disables(factor))
+        };
+        let default = user.mfa.devices.iter().position(usable);
         let devices = user
             .mfa
             .devices
             .into_iter()
             .enumerate()
             .map(|(index, device)| {
-                let factor = self.core.catalogue.described(device.factor_id);
+                let factor = core.catalogue.described(device.factor_id);
                 ListedDevice {
                     id: DeviceId::Device(device.number),
                     display_name: device.display_name,
                     type_display_name: factor.map_or("", |factor| factor.name),
                     auth_factor_name: factor.map_or("", |factor| factor.auth_factor_name),
-                    default: index == 0,
+                    default: Some(index) == default,
                 }
             });
         let alive = user
@@ -150,7 +186,7 @@ impl Service {
             finished,
             now,
         } = self.load(user, Some(id)).await?;
-        let view = registration::view(&self.core, &user, finished.as_ref(), id, now)
+        let view = registration::view(&self.core(), &user, finished.as_ref(), id, now)
             .map_err(Refusal::Fault)?;
         Ok(view.ok_or(Refusal::NotFound)?)
     }

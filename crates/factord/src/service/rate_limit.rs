@@ -1,10 +1,16 @@
 //! So many requests in a window of time: an hour for each credential, if the operator wants a limit (contract, GET
-//! /auth/rate_limit); a minute for each user, where a request costs much.
+//! /auth/rate_limit); a minute for each user, where a request costs much. Nodes that share a database tell each other
+//! what they counted several times a second ([`share`]): a limit may be passed by what others admit in between.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::future::Future;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::clock::Timestamp;
+use crate::service::access::Access;
+use crate::store::{RequestCount, Store};
 
 /// Counts the requests of each caller in windows of time.
 #[derive(Debug)]
@@ -17,7 +23,10 @@ pub struct RateLimiter {
 #[derive(Clone, Copy, Debug)]
 struct Window {
     ends: Timestamp,
+    /// Requests, those of other nodes too as far as they are known.
     used: u32,
+    /// Those of them that other nodes do not know of.
+    untold: u32,
 }
 
 /// How a credential stands.
@@ -59,6 +68,7 @@ impl RateLimiter {
                 return Err(window.ends.since(now).unsigned_abs().max(1));
             }
             window.used += 1;
+            window.untold += 1;
             Ok(())
         })
     }
@@ -79,6 +89,43 @@ impl RateLimiter {
         })
     }
 
+    /// What other nodes do not know of, in the order of the callers; it counts as told from now on.
+    fn untold(&self, now: Timestamp) -> Vec<RequestCount> {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts: Vec<_> = windows
+            .iter_mut()
+            .filter(|(_, window)| window.untold > 0 && window.ends > now)
+            .map(|(caller, window)| RequestCount {
+                caller: caller.to_string(),
+                ends: now.plus(self.window_seconds),
+                used: std::mem::take(&mut window.untold),
+            })
+            .collect();
+        counts.sort_unstable_by(|one, other| one.caller.cmp(&other.caller));
+        counts
+    }
+
+    /// Takes what all nodes have counted together.
+    fn learn(&self, counts: &[RequestCount]) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        for count in counts {
+            if let Some(window) = windows.get_mut(&*count.caller) {
+                window.ends = count.ends;
+                window.used = count.used.saturating_add(window.untold);
+            }
+        }
+    }
+
+    /// Takes back that these were told.
+    fn not_told(&self, counts: &[RequestCount]) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        for count in counts {
+            if let Some(window) = windows.get_mut(&*count.caller) {
+                window.untold = window.untold.saturating_add(count.used);
+            }
+        }
+    }
+
     /// The caller's window that `now` lies in: the old one, or a new one in its place.
     fn in_window<T>(&self, caller: &str, now: Timestamp, with: impl FnOnce(&mut Window) -> T) -> T {
         let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,6 +135,7 @@ impl RateLimiter {
         let new = Window {
             ends: now.plus(self.window_seconds),
             used: 0,
+            untold: 0,
         };
         let window = windows.entry(caller.into()).or_insert(new);
         if window.ends <= now {
@@ -97,6 +145,31 @@ impl RateLimiter {
     }
 }
 
+/// Tells other nodes of the requests that were counted here, and hears of theirs, until `shutdown`.
+pub async fn share(store: Arc<dyn Store>, access: Arc<Access>, shutdown: impl Future<Output = ()>) {
+    let mut shutdown = pin!(shutdown);
+    let limiter = &access.rate_limiter;
+    while limiter.limit.is_some() {
+        let untold = limiter.untold(store.now());
+        if !untold.is_empty() {
+            match store.count_requests(untold.clone()).await {
+                Ok(Some(all)) => limiter.learn(&all),
+                Ok(None) => return,
+                Err(error) => {
+                    tracing::warn!(%error, "requests cannot be counted over all nodes");
+                    limiter.not_told(&untold);
+                }
+            }
+        }
+        tokio::select! {
+            () = &mut shutdown => return,
+            () = tokio::time::sleep(BETWEEN_WORDS) => {}
+        }
+    }
+}
+
+/// How often nodes tell each other.
+const BETWEEN_WORDS: Duration = Duration::from_millis(250);
 const HOUR: i64 = 3_600;
 /// Callers whose windows are remembered before those that ended are forgotten.
 const MOST_CALLERS: usize = 10_000;
@@ -125,6 +198,31 @@ mod tests {
             }
         );
         assert_eq!(limiter.admit("a", now.plus(3_600)), Ok(()));
+    }
+
+    #[test]
+    fn what_other_nodes_counted_is_counted_here_and_nothing_is_told_twice() {
+        let (limiter, now) = (RateLimiter::new(Some(10)), Timestamp::from_seconds(1_000));
+        for _ in 0..3 {
+            limiter.admit("a", now).unwrap();
+        }
+        let told = limiter.untold(now);
+        assert_eq!(told[0].used, 3);
+        assert_eq!(limiter.untold(now), []);
+        limiter.admit("a", now).unwrap();
+        let all = RequestCount {
+            used: 8,
+            ends: now.plus(60),
+            ..told[0].clone()
+        };
+        limiter.learn(&[all]);
+        let standing = limiter.standing("a", now);
+        assert_eq!((standing.remaining, standing.reset), (1, 60));
+        limiter.admit("a", now).unwrap();
+        assert_eq!(limiter.admit("a", now), Err(60));
+        let again = limiter.untold(now);
+        limiter.not_told(&again);
+        assert_eq!(limiter.untold(now), again);
     }
 
     #[test]

@@ -16,13 +16,14 @@ use crate::audit::{Action, Reason};
 use crate::auth::scope::Scope;
 use crate::clock::{Clock, ManualClock};
 use crate::crypto::keys::{Keys, MasterKey};
+use crate::crypto::sealing::Sealed;
 use crate::delivery::message::Channel;
-use crate::factor::catalogue::Catalogue;
 use crate::mfa::data::Data;
+use crate::mfa::decision::Link;
+use crate::mfa::hardware::Owner;
 use crate::mfa::ids::DeviceNumber;
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::redirect::RedirectPolicy;
-use crate::mfa::rules::Rules;
 use crate::mfa::user::{Mfa, Status, Verification};
 
 /// Every promise, as a test of every store.
@@ -32,6 +33,14 @@ macro_rules! contract {
             $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
             async fn $promise() {
                 super::$promise(&super::World::on_sqlite()).await;
+            })+
+        }
+        mod postgres_keeps_the_contract {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $promise() {
+                if let Some(world) = super::World::on_postgres().await {
+                    super::$promise(&world).await;
+                }
             })+
         }
         mod memory_keeps_the_contract {
@@ -52,10 +61,14 @@ contract! {
     decisions_about_one_user_are_made_one_after_the_other,
     two_hundred_confirmations_of_one_thing_succeed_once,
     a_destination_has_one_history_whoever_sends_there,
+    hardware_exists_once_whoever_has_it,
+    hardware_is_imported_all_or_none_and_keeps_what_is_known_of_it,
+    hardware_is_nobodys_once_its_device_or_user_is_gone,
     what_has_finished_is_found_by_its_owner_alone,
     the_same_refusal_again_is_counted_in_the_event_before,
     refusals_that_alternate_are_counted_each_in_its_own_event,
     deleting_a_user_erases_all_but_the_audit_trail_and_never_gives_the_id_again,
+    a_link_leads_to_its_user_until_it_expires_or_the_user_is_gone,
     events_are_listed_newest_first_in_pages,
     users_are_found_by_any_field_exactly_or_by_its_beginning,
     users_are_found_by_times,
@@ -70,6 +83,7 @@ contract! {
     settings_are_kept,
     clean_up_takes_what_is_old_in_small_steps_and_nothing_else,
     what_expires_unnoticed_is_ended_by_the_clean_up,
+    whatever_lets_somebody_in_can_be_ended_at_once,
     a_working_store_answers_a_ping,
 }
 
@@ -187,6 +201,81 @@ async fn a_destination_has_one_history_whoever_sends_there(world: &World) {
     assert_eq!(world.decide(ada, sent_to("+491701234567")).await, Ok(5));
 }
 
+async fn hardware_exists_once_whoever_has_it(world: &World) {
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    let (one, other) = tokio::join!(
+        world.race(50, ada, || press("key", 7)),
+        world.race(50, bob, || press("key", 8)),
+    );
+    let both = one.into_iter().chain(other);
+    let mut counts: Vec<_> = both.map(Result::unwrap).collect();
+    counts.sort_unstable();
+    assert_eq!(counts, (1..=100).collect::<Vec<_>>());
+    assert_eq!(world.decide(bob, press("key", 8)).await, Ok(101));
+    assert_eq!(world.decide(bob, press("other", 8)).await, Ok(1));
+    let owner = |user, number| {
+        let device = DeviceNumber::from_stored(number);
+        Some(Owner { user, device })
+    };
+    let known = world.store.hardware().await.unwrap();
+    assert_eq!(known["key"].owner, owner(bob, 8));
+    assert_eq!(known.len(), 2);
+
+    // What was not asked for is not there, and what a decision does not change stays.
+    let blind = command(|draft| Ok(draft.hardware.len()));
+    assert_eq!(world.decide(ada, blind).await, Ok(0));
+    assert_eq!(world.store.hardware().await.unwrap(), known);
+}
+
+async fn hardware_is_imported_all_or_none_and_keeps_what_is_known_of_it(world: &World) {
+    let ada = world.user("ada").await.id;
+    world.decide(ada, press("key", 7)).await.unwrap();
+    let new = |ids: &[&str]| {
+        let new = ids.iter().map(|id| {
+            let hardware = Hardware {
+                serial: Some(format!("serial of {id}")),
+                secret: Some(Sealed::from_stored("sealed".to_owned())),
+                ..Hardware::default()
+            };
+            ((*id).to_owned(), hardware)
+        });
+        new.collect::<Vec<_>>()
+    };
+    let import = |ids| world.store.import_hardware(new(ids));
+    assert_eq!(import(&["key", "a", "b"]).await.unwrap(), [""; 0]);
+    let known = world.store.hardware().await.unwrap();
+    assert_eq!(known.len(), 3);
+    assert_eq!(known["key"].owner.map(|owner| owner.user), Some(ada));
+    assert_eq!(known["key"].serial.as_deref(), Some("serial of key"));
+    assert_eq!(world.decide(ada, press("key", 7)).await, Ok(2));
+
+    let before = world.store.hardware().await.unwrap();
+    assert_eq!(import(&["c", "b", "key"]).await.unwrap(), ["b", "key"]);
+    assert_eq!(world.store.hardware().await.unwrap(), before);
+}
+
+async fn hardware_is_nobodys_once_its_device_or_user_is_gone(world: &World) {
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    for (user, id, device) in [(ada, "a", 1), (ada, "b", 2), (bob, "c", 1)] {
+        world.decide(user, press(id, device)).await.unwrap();
+    }
+    let release = command(|draft| {
+        draft.effects.released.push(DeviceNumber::from_stored(1));
+        Ok(())
+    });
+    world.decide(ada, release).await.unwrap();
+    let owned = async || {
+        let known = world.store.hardware().await.unwrap();
+        let owned = known.into_iter().filter(|(_, it)| it.owner.is_some());
+        owned.map(|(id, _)| id).collect::<Vec<_>>()
+    };
+    assert_eq!(owned().await, ["b", "c"]);
+    world.decide(ada, DeleteUser).await.unwrap();
+    assert_eq!(owned().await, ["c"]);
+    // What was used stays used.
+    assert_eq!(world.decide(bob, press("a", 3)).await, Ok(2));
+}
+
 async fn what_has_finished_is_found_by_its_owner_alone(world: &World) {
     let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
     let id = Uuid::from_u128(1);
@@ -272,6 +361,31 @@ async fn deleting_a_user_erases_all_but_the_audit_trail_and_never_gives_the_id_a
     assert!(world.finished(ada, id).await.is_some());
     assert_eq!(world.waiting().await.len(), 2);
     assert!(world.user("bob").await.id > bob);
+}
+
+async fn a_link_leads_to_its_user_until_it_expires_or_the_user_is_gone(world: &World) {
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    for (user, name) in [(ada, "of ada"), (bob, "of bob")] {
+        let linked = move |draft: &mut Draft<'_>| {
+            let token = TokenHash::of(name);
+            let expires_at = draft.now.plus(60);
+            draft.effects.links.push(Link { token, expires_at });
+            Ok(())
+        };
+        world.decide(user, command(linked)).await.unwrap();
+    }
+    let linked = |name| world.store.linked_user(TokenHash::of(name));
+    assert_eq!(linked("of ada").await, Ok(Some(ada)));
+    assert_eq!(linked("of bob").await, Ok(Some(bob)));
+    assert_eq!(linked("of nobody").await, Ok(None));
+    world.decide(bob, DeleteUser).await.unwrap();
+    assert_eq!(linked("of bob").await, Ok(None));
+    world.clock.advance(59);
+    assert_eq!(world.store.clean_up(100).await, Ok(0));
+    assert_eq!(linked("of ada").await, Ok(Some(ada)));
+    world.clock.advance(1);
+    assert_eq!(linked("of ada").await, Ok(None));
+    assert_eq!(world.store.clean_up(100).await, Ok(1));
 }
 
 async fn events_are_listed_newest_first_in_pages(world: &World) {
@@ -682,6 +796,39 @@ async fn what_expires_unnoticed_is_ended_by_the_clean_up(world: &World) {
     assert_eq!(world.store.clean_up(100).await, Ok(0));
 }
 
+async fn whatever_lets_somebody_in_can_be_ended_at_once(world: &World) {
+    let user = world.user("ada").await.id;
+    for code in ["1", "2"] {
+        world.decide(user, send(code)).await.unwrap();
+    }
+    let id = world.waiting().await[0].id;
+    world.store.move_to_outbox(id).await.unwrap();
+    let linked = |draft: &mut Draft<'_>| {
+        let (token, expires_at) = (TokenHash::of("link"), draft.now.plus(60));
+        draft.effects.links.push(Link { token, expires_at });
+        Ok(())
+    };
+    world.decide(user, command(linked)).await.unwrap();
+    world.credential("a").await;
+    world
+        .store
+        .insert_token(world.pair("a", "a"))
+        .await
+        .unwrap();
+    assert_eq!(world.store.end_sessions().await, Ok(4));
+    assert_eq!(world.store.token(TokenHash::of("a")).await, Ok(None));
+    assert_eq!(
+        world.store.linked_user(TokenHash::of("link")).await,
+        Ok(None)
+    );
+    assert_eq!(
+        (world.waiting().await, world.outbox().await),
+        (vec![], vec![])
+    );
+    assert_eq!(world.store.credentials().await.unwrap().len(), 1);
+    assert_eq!(world.store.end_sessions().await, Ok(0));
+}
+
 async fn a_working_store_answers_a_ping(world: &World) {
     assert_eq!(world.store.ping().await, Ok(()));
     assert_eq!(world.store.now(), world.clock.now());
@@ -698,6 +845,18 @@ pub(super) struct World {
 impl World {
     pub fn on_sqlite() -> Self {
         Self::of(|core, clock, folder| Arc::new(SqliteStore::open(folder, core, clock).unwrap()))
+    }
+
+    /// On the server under test, if there is one.
+    pub async fn on_postgres() -> Option<Self> {
+        let settings = postgres::tests::scratch().await?;
+        let clock = Arc::new(ManualClock::at(START));
+        let given = Arc::clone(&clock) as Arc<dyn Clock>;
+        Some(Self {
+            store: Arc::new(postgres::tests::at(settings, core(1), given).await),
+            clock,
+            folder: TempDir::new().unwrap(),
+        })
     }
 
     pub fn in_memory() -> Self {
@@ -825,11 +984,12 @@ impl World {
 
 pub(super) fn core(seed: u64) -> Arc<Core> {
     Arc::new(Core {
-        rules: Rules::default(),
-        keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
-        catalogue: Catalogue::standard(),
         service_name: "Example".to_owned(),
         redirects: RedirectPolicy::Loopback,
+        ..Core::new(
+            Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed))),
+            "http://localhost:8080".parse().unwrap(),
+        )
     })
 }
 
@@ -886,6 +1046,24 @@ where
     }
 }
 
+/// Takes hardware for a device, counts a press of it and gives the number.
+fn press(id: &'static str, device: u32) -> impl Decide<Answer = i64> {
+    let reads = Reads {
+        hardware: vec![id.to_owned()],
+        ..Reads::default()
+    };
+    reading(reads, move |draft| {
+        let kept = draft.hardware.entry(id.to_owned()).or_default();
+        let presses = kept.state.read::<Option<i64>>().unwrap().unwrap_or(0) + 1;
+        kept.state = Data::of(&presses);
+        kept.owner = Some(Owner {
+            user: draft.user.id,
+            device: DeviceNumber::from_stored(device),
+        });
+        Ok(presses)
+    })
+}
+
 /// Adds one to a number of the user's, and gives it.
 pub(super) fn count_up(draft: &mut Draft<'_>) -> i64 {
     let count = count_of(draft.user) + 1;
@@ -916,6 +1094,8 @@ fn open_verification(id: Uuid) -> impl Decide<Answer = ()> {
             guesses: 0,
             display_name: None,
             redirect_to: None,
+            on_page: false,
+            page_otp: None,
             data: Data::of(&json!({"code": 1})),
         });
         Ok(())
@@ -987,6 +1167,7 @@ fn message(now: Timestamp, code: &str) -> Message {
         to: "+491701234567".to_owned(),
         subject: None,
         body: format!("{code} is your code"),
+        html: None,
         code: Some(code.to_owned()),
         link: None,
         about: None,

@@ -8,6 +8,7 @@ use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
 use crate::mfa::Core;
 use crate::mfa::decision::{Draft, Effects, Reads};
+use crate::mfa::hardware::Known;
 use crate::mfa::history::History;
 use crate::mfa::user::{Finished, Profile, User};
 
@@ -15,6 +16,7 @@ use crate::mfa::user::{Finished, Profile, User};
 pub(super) struct State<'a> {
     pub user: &'a mut User,
     pub history: &'a mut History,
+    pub hardware: &'a mut Known,
     pub finished: Option<&'a Finished>,
 }
 
@@ -29,6 +31,7 @@ pub(super) fn run(
     let State {
         user,
         history,
+        hardware,
         finished,
     } = state;
     let mut effects = Effects::default();
@@ -38,6 +41,7 @@ pub(super) fn run(
         rng,
         user,
         history,
+        hardware,
         finished,
         effects: &mut effects,
     });

@@ -18,15 +18,16 @@ use crate::audit::{Action, Event, StoredEvent};
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::mfa::decision::Effects;
+use crate::mfa::hardware::{Hardware, Known, Owner};
 use crate::mfa::history::{DAY, History};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, Mfa, Profile, User};
 
 /// A store that ends with the process.
 pub struct MemoryStore {
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     tables: Mutex<Tables>,
     messages: Arc<Notify>,
@@ -38,6 +39,8 @@ struct Tables {
     users: BTreeMap<UserId, User>,
     finished: BTreeMap<(UserId, Uuid), (Finished, Timestamp)>,
     histories: BTreeMap<[u8; 16], (History, Timestamp)>,
+    hardware: Known,
+    links: BTreeMap<[u8; 32], (UserId, Timestamp)>,
     events: Vec<StoredEvent>,
     credentials: BTreeMap<String, Credential>,
     tokens: Vec<TokenPair>,
@@ -55,15 +58,17 @@ struct Waiting {
 
 impl MemoryStore {
     /// An empty store.
-    pub fn new(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(cores: impl Into<Cores>, clock: Arc<dyn Clock>) -> Self {
         Self {
-            core,
+            cores: cores.into(),
             clock,
             tables: Mutex::new(Tables {
                 rng: Box::new(clock::system_rng()),
                 users: BTreeMap::new(),
                 finished: BTreeMap::new(),
                 histories: BTreeMap::new(),
+                hardware: Known::new(),
+                links: BTreeMap::new(),
                 events: Vec::new(),
                 credentials: BTreeMap::new(),
                 tokens: Vec::new(),
@@ -90,19 +95,24 @@ impl MemoryStore {
     }
 
     fn decide(&self, id: UserId, job: &mut dyn Job) -> Result<bool, StoreError> {
-        let (tables, now) = (&mut *self.tables(), self.clock.now());
+        let (tables, core, now) = (&mut *self.tables(), self.cores.current(), self.clock.now());
         let Some(mut user) = tables.users.get(&id).cloned() else {
             return Ok(false);
         };
-        let reads = job.reads(&self.core, &user);
+        let reads = job.reads(&core, &user);
         let destination = reads
             .destination
-            .map(|destination| *destination_key(&self.core, &destination).as_bytes());
+            .map(|destination| *destination_key(&core, &destination).as_bytes());
         let before = destination
             .and_then(|key| tables.histories.get(&key))
             .map(|(history, _)| history.clone())
             .unwrap_or_default();
         let mut history = before.clone();
+        let found = reads.hardware.into_iter().filter_map(|id| {
+            let found = tables.hardware.get(&id)?.clone();
+            Some((id, found))
+        });
+        let mut hardware: Known = found.collect();
         let finished = reads
             .finished
             .and_then(|finished| tables.finished.get(&(id, finished)))
@@ -110,15 +120,17 @@ impl MemoryStore {
         let state = State {
             user: &mut user,
             history: &mut history,
+            hardware: &mut hardware,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &self.core, now, &mut *tables.rng);
+        let effects = deciding::run(job, state, &core, now, &mut *tables.rng);
         if tables.has_username(&user.profile, Some(id)) {
             return Err(StoreError::Conflict("username"));
         }
         if let Some(key) = destination.filter(|_| history != before) {
             tables.histories.insert(key, (history, now));
         }
+        tables.hardware.append(&mut hardware);
         if !effects.messages.is_empty() {
             self.messages.notify_one();
         }
@@ -147,16 +159,28 @@ impl Tables {
                 event.at = now;
             }
         }
+        for hardware in self.hardware.values_mut() {
+            let given_up = |owner: &mut Owner| {
+                owner.user == id
+                    && (effects.delete_user || effects.released.contains(&owner.device))
+            };
+            hardware.owner.take_if(given_up);
+        }
         if effects.delete_user {
             self.users.remove(&id);
             self.finished.retain(|(user, _), _| *user != id);
             self.waiting.retain(|_, waiting| waiting.message.user != id);
             self.outbox.retain(|_, message| message.user != id);
+            self.links.retain(|_, (user, _)| *user != id);
             return;
         }
         self.users.insert(id, user);
         for finished in effects.finished {
             self.finished.insert((id, finished.id()), (finished, now));
+        }
+        for link in effects.links {
+            let token = *link.token.as_bytes();
+            self.links.insert(token, (id, link.expires_at));
         }
         for message in effects.messages {
             self.last_message += 1;
@@ -228,6 +252,14 @@ impl Store for MemoryStore {
                     .map(|(finished, _)| finished.clone()),
                 now: self.clock.now(),
             }))
+        })
+    }
+
+    fn linked_user(&self, token: TokenHash) -> Answer<'_, Option<UserId>> {
+        self.answer(move |tables| {
+            let link = tables.links.get(token.as_bytes());
+            let alive = link.filter(|(_, expires_at)| self.clock.now() < *expires_at);
+            Ok(alive.map(|(user, _)| *user))
         })
     }
 
@@ -421,6 +453,28 @@ impl Store for MemoryStore {
         })
     }
 
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>> {
+        self.answer(move |tables| {
+            let is_known = |id: &str| {
+                let known = tables.hardware.get(id);
+                known.is_some_and(|known| known.secret.is_some())
+            };
+            let ids = new.iter().map(|(id, _)| id);
+            let known: Vec<_> = ids.filter(|id| is_known(id)).cloned().collect();
+            if known.is_empty() {
+                for (id, new) in new {
+                    let kept = tables.hardware.entry(id).or_default();
+                    (kept.serial, kept.secret) = (new.serial, new.secret);
+                }
+            }
+            Ok(known)
+        })
+    }
+
+    fn hardware(&self) -> Answer<'_, Known> {
+        self.answer(|tables| Ok(tables.hardware.clone()))
+    }
+
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {
         self.answer(move |tables| Ok(tables.settings.get(name).cloned()))
     }
@@ -429,6 +483,20 @@ impl Store for MemoryStore {
         self.answer(move |tables| {
             tables.settings.insert(name, value);
             Ok(())
+        })
+    }
+
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.answer(|tables| {
+            let ended = tables.tokens.len()
+                + tables.links.len()
+                + tables.waiting.len()
+                + tables.outbox.len();
+            tables.tokens.clear();
+            tables.links.clear();
+            tables.waiting.clear();
+            tables.outbox.clear();
+            Ok(ended)
         })
     }
 
@@ -447,11 +515,12 @@ impl Store for MemoryStore {
         self.answer(move |tables| {
             let now = self.clock.now();
             let over = |since: Timestamp, kept: i64| now.since(since) >= kept;
-            let readable = self.core.rules.finished_readable;
+            let readable = self.cores.current().rules.finished_readable;
             let Tables {
                 finished,
                 tokens,
                 histories,
+                links,
                 outbox,
                 waiting,
                 ..
@@ -467,6 +536,10 @@ impl Store for MemoryStore {
                     .count(),
                 histories
                     .extract_if(.., |_, (_, at)| over(*at, DAY))
+                    .take(limit)
+                    .count(),
+                links
+                    .extract_if(.., |_, (_, expires_at)| *expires_at <= now)
                     .take(limit)
                     .count(),
                 outbox

@@ -4,7 +4,9 @@
 #[cfg(test)]
 mod contract;
 mod deciding;
+mod location;
 pub mod memory;
+pub mod postgres;
 pub mod sqlite;
 
 use std::future::Future;
@@ -21,9 +23,11 @@ use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::Message;
 use crate::mfa::Core;
 use crate::mfa::decision::{self, Decide, Draft, Reads};
+use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Finished, Profile, User};
+pub use location::Location;
 
 /// A store's answer, to be awaited.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
@@ -37,6 +41,9 @@ pub trait Store: Send + Sync {
     /// The user as committed, with the finished registration or verification that is asked for, and the time of the
     /// reading. `None` if there is no such user.
     fn load(&self, user: UserId, finished: Option<Uuid>) -> Answer<'_, Option<Loaded>>;
+
+    /// The user to whom a link leads that has not expired.
+    fn linked_user(&self, token: TokenHash) -> Answer<'_, Option<UserId>>;
 
     /// Creates a user with an id of its own, and the audit event of it.
     ///
@@ -92,6 +99,13 @@ pub trait Store: Send + Sync {
     /// The outbox of `factord dev`, newest first.
     fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>>;
 
+    /// Keeps hardware with its secrets, all of it or, where the secret of any is known already, none: gives the ids of
+    /// those, and nothing if it was done. Of hardware that is known without its secret the owner and the state stay.
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>>;
+
+    /// All hardware.
+    fn hardware(&self) -> Answer<'_, Known>;
+
     /// A setting that the database keeps for all its processes.
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>>;
 
@@ -99,8 +113,12 @@ pub trait Store: Send + Sync {
     fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()>;
 
     /// Ends what has expired of at most `limit` users, and deletes at most `limit` rows each of what is kept no longer:
-    /// finished registrations and verifications, expired tokens, old message histories. Gives how many there were.
+    /// finished registrations and verifications, expired tokens and links, old message histories. Gives how many there were.
     fn clean_up(&self, limit: usize) -> Answer<'_, usize>;
+
+    /// Ends all bearer tokens and links, and erases the messages that wait: what a database must do that was put back to an
+    /// earlier state. Gives how many there were.
+    fn end_sessions(&self) -> Answer<'_, usize>;
 
     /// Whether the database can read and write now.
     fn ping(&self) -> Answer<'_, ()>;
@@ -120,6 +138,34 @@ pub trait Store: Send + Sync {
     /// Told whenever this process moved a message into the outbox. It remembers nothing, but tells all who wait: take
     /// `notified()` before looking into the outbox and await it after, and nothing is missed in between.
     fn outbox_signal(&self) -> Arc<Notify>;
+
+    /// Adds requests to those that all processes have counted, and gives what they come to with the window that is open;
+    /// `None` if there are no other processes. `counts` are in the order of their callers.
+    fn count_requests(&self, counts: Vec<RequestCount>) -> Answer<'_, Option<Vec<RequestCount>>> {
+        drop(counts);
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
+    /// Waits until the background work on this database (cleaning up, sending messages) falls to this process. One process
+    /// has it at a time; a store that only one server can use gives it at once.
+    fn duty(&self) -> Pin<Box<dyn Future<Output = Duty> + Send + '_>> {
+        Box::pin(std::future::ready(Duty::until(std::future::pending())))
+    }
+}
+
+/// The background work of a database, as long as it is this process's. Dropping it gives it to others.
+pub struct Duty(Pin<Box<dyn Future<Output = ()> + Send>>);
+
+impl Duty {
+    /// The work until `lost` ends.
+    pub fn until(lost: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self(Box::pin(lost))
+    }
+
+    /// Waits until the work is somebody else's.
+    pub async fn lost(&mut self) {
+        (&mut self.0).await;
+    }
 }
 
 /// What a reading gives.
@@ -210,13 +256,25 @@ pub enum Sending {
     Abandoned,
 }
 
+/// How many requests a caller has made in a window of time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RequestCount {
+    /// Who.
+    pub caller: String,
+    /// When the window ends, or would if it began now.
+    pub ends: Timestamp,
+    /// How many.
+    pub used: u32,
+}
+
 /// Why a store could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// Another record has the same value in this field.
     #[error("another record has the same {0}")]
     Conflict(&'static str),
-    /// The database does not answer, or cannot write now; nothing was changed.
+    /// The database does not answer, or cannot write now. Nothing was changed, unless a server was lost while it was
+    /// committing: then nobody knows, and what was asked for may have been done.
     #[error("the database is not available: {0}")]
     Unavailable(String),
     /// What is stored cannot be read.
@@ -239,7 +297,7 @@ pub trait Job: Send {
 /// Decides `command` about `user`; the answer is durable. `None` if there is no such user.
 ///
 /// # Errors
-/// [`StoreError`] if nothing could be decided or committed; nothing was changed then.
+/// [`StoreError`] if nothing could be decided, or is known to be committed.
 pub async fn decide<D: Decide>(
     store: &dyn Store,
     user: UserId,

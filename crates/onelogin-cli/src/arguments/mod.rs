@@ -205,16 +205,21 @@ pub(crate) struct Verify {
     pub(crate) device: Option<String>,
 
     /// Complete this verification instead of beginning one
-    #[arg(long, value_name = "ID", conflicts_with = "registration")]
+    #[arg(long, value_name = "ID", group = "pending")]
     pub(crate) verification: Option<String>,
 
     /// Confirm this registration instead of beginning a verification
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", group = "pending")]
     pub(crate) registration: Option<String>,
 
     /// The code, if the user has it already
     #[arg(long)]
     pub(crate) code: Option<String>,
+
+    /// What a security key answered to --verification or --registration: a file with the `PublicKeyCredential` as JSON, or
+    /// - for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["code", "device"], requires = "pending")]
+    pub(crate) credential: Option<PathBuf>,
 
     /// Only challenge: print the verification and end
     #[arg(long, conflicts_with_all = ["code", "verification", "registration"])]

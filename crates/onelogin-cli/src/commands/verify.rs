@@ -1,17 +1,19 @@
 //! `onelogin verify`: challenges a device and checks the code, or finishes what was begun before.
 
+use std::path::Path;
 use std::time::Duration;
+use std::{fs, io};
 
 use onelogin::{
     Error,
     models::{
         CreateDeviceVerificationRequest, Device, DeviceId, DeviceVerification, FactorData,
-        FactorKind, RegistrationId, Status, UserId, Verification, VerificationId,
-        VerifyUserRegistrationRequest,
+        FactorKind, RegistrationId, RegistrationResult, Status, UserId, Verification,
+        VerificationId, VerifyUserRegistrationRequest, VerifyUserVerificationRequest,
     },
     secrecy::{ExposeSecret, SecretString},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Session, poll};
 use crate::{
@@ -23,6 +25,9 @@ use crate::{
 
 pub(crate) async fn run(session: &Session, arguments: Verify) -> Outcome<Exit> {
     let user_id = session.user_id(&arguments.user).await?;
+    if let Some(file) = &arguments.credential {
+        return send(session, user_id, &arguments, read(file)?).await;
+    }
     if let Some(id) = &arguments.registration {
         return confirm(session, user_id, &RegistrationId::new(id), arguments.code).await;
     }
@@ -132,13 +137,7 @@ async fn complete(
         let code = code.clone().map_or_else(|| ask("Code"), Ok)?;
         let accepted = session.mfa().verify_code(user_id, id, code).await?;
         if accepted {
-            let verification = Verification {
-                id: id.clone(),
-                status: Status::Accepted,
-                device_id: None,
-                reason: None,
-            };
-            return poll::show_verification(session, &verification);
+            return completed(session, id);
         }
         tell("That is not the code.");
         if tries == 0 {
@@ -169,19 +168,62 @@ pub(crate) async fn confirm(
             .verify_user_registration(user_id, id, &request)
             .await
         {
-            Ok(result) => {
-                let fields = [
-                    ("registration", result.id.to_string()),
-                    ("status", result.status.to_string()),
-                    ("device", or_empty(result.device_id.as_ref())),
-                ];
-                session.output.one(&result, &fields)?;
-                return Ok(poll::exit(&result.status));
-            }
+            Ok(result) => return confirmed(session, &result),
             Err(error) if error.is_wrong_code() && tries > 0 => tell("That is not the code."),
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Sends what a security key has answered to what is pending.
+async fn send(
+    session: &Session,
+    user_id: UserId,
+    arguments: &Verify,
+    credential: Value,
+) -> Outcome<Exit> {
+    let mfa = session.mfa();
+    if let Some(id) = &arguments.registration {
+        let request = VerifyUserRegistrationRequest::with_credential(credential);
+        let confirming = mfa.verify_user_registration(user_id, id.as_str(), &request);
+        return confirmed(session, &confirming.await?);
+    }
+    let id = VerificationId::new(arguments.verification.as_deref().unwrap_or_default());
+    let request = VerifyUserVerificationRequest::with_credential(credential);
+    mfa.verify_user_verification(user_id, &id, &request).await?;
+    completed(session, &id)
+}
+
+fn read(file: &Path) -> Outcome<Value> {
+    let read = if file.as_os_str() == "-" {
+        io::read_to_string(io::stdin())
+    } else {
+        fs::read_to_string(file)
+    };
+    let shown = file.display();
+    let text = read.map_err(|error| Failure::usage(format!("{shown}: {error}")))?;
+    serde_json::from_str(&text)
+        .map_err(|error| Failure::usage(format!("{shown} is not JSON: {error}")))
+}
+
+fn completed(session: &Session, id: &VerificationId) -> Outcome<Exit> {
+    let verification = Verification {
+        id: id.clone(),
+        status: Status::Accepted,
+        device_id: None,
+        reason: None,
+    };
+    poll::show_verification(session, &verification)
+}
+
+fn confirmed(session: &Session, result: &RegistrationResult) -> Outcome<Exit> {
+    let fields = [
+        ("registration", result.id.to_string()),
+        ("status", result.status.to_string()),
+        ("device", or_empty(result.device_id.as_ref())),
+    ];
+    session.output.one(result, &fields)?;
+    Ok(poll::exit(&result.status))
 }
 
 /// Checks a code that belongs to no verification in particular.

@@ -1,46 +1,51 @@
 //! From the tables to settings: what is needed is there, secrets are read, and what is wrong is collected.
 
-use std::path::Path;
 use std::time::Duration;
 
 use secrecy::SecretString;
 
-use super::{DeliveryTable, SmtpTable, TwilioTable, WebhookTable};
-use crate::config::layers::Source;
-use crate::config::secrets::{SMTP_PASSWORD, Secret, TWILIO_TOKEN, WEBHOOK_SECRET};
-use crate::config::values::{FromAddress, HostName};
+use super::{DeliveryTable, SmtpTable, TwilioTable, WebPushTable, WebhookTable};
+use crate::config::resolving::Resolving;
+use crate::config::secrets::{SMTP_PASSWORD, TWILIO_TOKEN, WEBHOOK_SECRET};
+use crate::config::values::{Contact, FromAddress, HostName};
 use crate::config::{Problem, Sources};
 use crate::delivery::router::BreakerSettings;
-use crate::delivery::settings::{DeliverySettings, Via, certificates};
+use crate::delivery::settings::{DeliverySettings, Via};
 use crate::delivery::smtp::{Security, SmtpSettings};
 use crate::delivery::twilio::TwilioSettings;
+use crate::delivery::web_push::WebPushSettings;
 use crate::delivery::webhook::WebhookSettings;
 
 impl DeliveryTable {
     /// The settings, with the secrets that they need; those that are wrong are not to be used.
     pub(in crate::config) fn resolve(&self, sources: &Sources) -> (DeliverySettings, Vec<Problem>) {
-        let mut resolving = Resolving {
-            sources,
-            problems: Vec::new(),
-        };
-        let (sms, email) = self.chains();
-        resolving.names_each_once("delivery.sms", &sms);
-        resolving.names_each_once("delivery.email", &email);
-        let named = |via| sms.contains(&via) || email.contains(&via);
+        let mut resolving = Resolving::of(sources);
+        let chains = self.chains();
+        names_each_once(&mut resolving, "delivery.sms", &chains.sms);
+        names_each_once(&mut resolving, "delivery.voice", &chains.voice);
+        names_each_once(&mut resolving, "delivery.email", &chains.email);
+        names_each_once(&mut resolving, "delivery.push", &chains.push);
+        let named = |via| chains.name(via);
+        let calls = chains.voice.contains(&Via::Twilio);
         let seconds = |number: u32| Duration::from_secs(number.into());
         let settings = DeliverySettings {
             smtp: named(Via::Smtp)
                 .then(|| self.smtp.resolve(&mut resolving))
                 .flatten(),
             twilio: named(Via::Twilio)
-                .then(|| self.twilio.resolve(&mut resolving))
+                .then(|| self.twilio.resolve(&mut resolving, calls))
                 .flatten(),
             webhook: named(Via::Webhook)
                 .then(|| self.webhook.resolve(&mut resolving))
                 .flatten(),
-            authorities: resolving.authorities(self.ca_file.as_deref()),
-            sms,
-            email,
+            web_push: named(Via::WebPush)
+                .then(|| self.web_push.resolve(&mut resolving))
+                .flatten(),
+            authorities: resolving.authorities("delivery.ca_file", self.ca_file.as_deref()),
+            sms: chains.sms,
+            voice: chains.voice,
+            email: chains.email,
+            push: chains.push,
             timeout: seconds(self.timeout.number()),
             breaker: BreakerSettings {
                 failures: self.breaker_failures.number(),
@@ -104,7 +109,7 @@ impl SmtpTable {
 }
 
 impl TwilioTable {
-    fn resolve(&self, resolving: &mut Resolving<'_>) -> Option<TwilioSettings> {
+    fn resolve(&self, resolving: &mut Resolving<'_>, calls: bool) -> Option<TwilioSettings> {
         let sid = resolving.needed(
             "delivery.twilio.account_sid",
             self.account_sid.as_ref(),
@@ -115,11 +120,20 @@ impl TwilioTable {
             self.from.as_ref(),
             "Write the number or the messaging service that messages are from",
         );
+        let call_from = self.call_from.as_ref().map(|number| number.0.clone());
+        let call_from = call_from.or_else(|| from?.number());
+        if calls && from.is_some() && call_from.is_none() {
+            resolving.refuse(
+                "delivery.twilio.call_from",
+                "it is missing. Write the number that calls are from, since delivery.twilio.from is none",
+            );
+        }
         let auth_token = resolving.needed_secret(&TWILIO_TOKEN, self.auth_token_file.as_deref());
         Some(TwilioSettings {
             account_sid: sid?.0.clone(),
             auth_token: auth_token?,
             from: from?.0.clone(),
+            call_from,
             base_url: self.base_url.0.clone(),
         })
     }
@@ -140,67 +154,20 @@ impl WebhookTable {
     }
 }
 
-/// The tables on their way to settings, and what is wrong on the way.
-struct Resolving<'a> {
-    sources: &'a Sources,
-    problems: Vec<Problem>,
+impl WebPushTable {
+    fn resolve(&self, resolving: &mut Resolving<'_>) -> Option<WebPushSettings> {
+        let contact = resolving.needed(
+            "delivery.web_push.contact",
+            self.contact.as_ref(),
+            "Write where the operator of a push service can reach you, such as \"mailto:ops@example.com\"",
+        );
+        let Contact(contact) = contact?.clone();
+        Some(WebPushSettings { contact })
+    }
 }
 
-impl Resolving<'_> {
-    fn refuse(&mut self, key: &str, message: impl Into<String>) {
-        self.problems.push(Problem {
-            key: key.to_owned(),
-            source: Source::Resolved,
-            message: message.into(),
-        });
-    }
-
-    fn needed<'v, T>(&mut self, key: &str, value: Option<&'v T>, cure: &str) -> Option<&'v T> {
-        if value.is_none() {
-            self.refuse(key, format!("it is missing. {cure}"));
-        }
-        value
-    }
-
-    fn names_each_once(&mut self, key: &str, chain: &[Via]) {
-        if (1..chain.len()).any(|place| chain[..place].contains(&chain[place])) {
-            self.refuse(key, "it names one twice; each is asked once");
-        }
-    }
-
-    fn secret(&mut self, secret: &Secret, file: Option<&Path>) -> Option<SecretString> {
-        secret.read(self.sources, file).unwrap_or_else(|message| {
-            self.refuse(secret.key, message);
-            None
-        })
-    }
-
-    fn needed_secret(&mut self, secret: &Secret, file: Option<&Path>) -> Option<SecretString> {
-        let (problems, found) = (self.problems.len(), self.secret(secret, file));
-        if found.is_none() && self.problems.len() == problems {
-            self.miss(secret);
-        }
-        found
-    }
-
-    fn miss(&mut self, secret: &Secret) {
-        let message = format!(
-            "it is missing. Name a file that holds it, or put it into {}",
-            secret.variable
-        );
-        self.refuse(secret.key, message);
-    }
-
-    fn authorities(&mut self, file: Option<&Path>) -> Vec<u8> {
-        let Some(path) = file else { return Vec::new() };
-        let refused = match std::fs::read(path) {
-            Err(error) => format!("{} cannot be read: {error}", path.display()),
-            Ok(pem) => match certificates(&pem) {
-                Ok(found) if !found.is_empty() => return pem,
-                _ => format!("{} holds no certificate; expected PEM", path.display()),
-            },
-        };
-        self.refuse("delivery.ca_file", refused);
-        Vec::new()
+fn names_each_once(resolving: &mut Resolving<'_>, key: &str, chain: &[Via]) {
+    if (1..chain.len()).any(|place| chain[..place].contains(&chain[place])) {
+        resolving.refuse(key, "it names one twice; each is asked once");
     }
 }

@@ -1,5 +1,6 @@
 //! Who sends messages, as an operator writes it.
 
+use crate::crypto::keys::{Keys, MasterKey};
 use secrecy::ExposeSecret;
 
 use crate::config::tests::{Files, MINIMAL, variables};
@@ -21,7 +22,12 @@ fn every_provider_is_set_up_from_the_file_and_its_secret_from_a_variable() {
     let delivery = config.delivery;
     assert_eq!(delivery.sms, [Via::Twilio, Via::Webhook]);
     assert_eq!(delivery.email, [Via::Smtp, Via::Webhook]);
-    assert_eq!(delivery.channels(), [Channel::Sms, Channel::Email]);
+    assert_eq!(delivery.voice, [Via::Twilio, Via::Webhook]);
+    let channels = [Channel::Sms, Channel::Voice, Channel::Email];
+    assert_eq!(delivery.channels(), channels);
+    let keys = delivery.callback_keys();
+    let secrets = [keys.twilio, keys.webhook].map(|key| key.unwrap().expose_secret().to_owned());
+    assert_eq!(secrets, ["hush two", "hush hush hush hush hush hush hush"]);
     let smtp = delivery.smtp.as_ref().unwrap();
     assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.example.com", 587));
     assert_eq!(smtp.from.to_string(), "Größe <codes@example.com>");
@@ -33,17 +39,41 @@ fn every_provider_is_set_up_from_the_file_and_its_secret_from_a_variable() {
     let twilio = delivery.twilio.as_ref().unwrap();
     assert_eq!(twilio.auth_token.expose_secret(), "hush two");
     assert_eq!(twilio.from, Caller::Sender("+12025550100".to_owned()));
+    assert_eq!(twilio.call_from.as_deref(), Some("+12025550100"));
     let webhook = delivery.webhook.as_ref().unwrap();
     assert_eq!(webhook.url.as_str(), "http://127.0.0.1:9/take?x=1");
     assert!(!format!("{delivery:?}").contains("hush"));
     assert!(warnings.is_empty(), "{warnings:?}");
 }
 
+#[test]
+fn calls_need_a_number_and_only_who_calls_is_believed() {
+    let service = "delivery.twilio.from = 'MG0123456789abcdef0123456789abcdef'";
+    let error = load(&format!("{COMPLETE}\n{service}"), SECRETS).unwrap_err();
+    let [problem] = &error.problems[..] else {
+        panic!("{error}")
+    };
+    assert_eq!(problem.key, "delivery.twilio.call_from");
+    for number in ["+12025550101", "12025550101", "Example"] {
+        let text = format!("{COMPLETE}\n{service}\ndelivery.twilio.call_from = '{number}'");
+        let twilio = load(&text, SECRETS).map(|loaded| loaded.config.delivery.twilio);
+        match number.strip_prefix('+') {
+            Some(_) => assert_eq!(twilio.unwrap().unwrap().call_from.as_deref(), Some(number)),
+            None => assert!(twilio.is_err(), "{number}"),
+        }
+    }
+    let by_webhook = format!("{COMPLETE}\n{service}\ndelivery.voice = ['webhook']");
+    let keys = load(&by_webhook, SECRETS).unwrap().config.delivery;
+    let keys = keys.callback_keys();
+    assert!(keys.twilio.is_none() && keys.webhook.is_some());
+}
+
 #[tokio::test]
 async fn a_sender_is_made_of_the_settings() {
     let delivery = load(COMPLETE, SECRETS).unwrap().config.delivery;
     let clock = std::sync::Arc::new(crate::clock::SystemClock::default());
-    delivery.sender(clock).unwrap();
+    let keys = Keys::derive(&MasterKey::generate(&mut crate::clock::system_rng()));
+    delivery.sender(clock, &keys).unwrap();
 }
 
 #[test]
@@ -179,6 +209,7 @@ fn load_in(
 
 const COMPLETE: &str = "\
 delivery.sms = ['twilio', 'webhook']
+delivery.voice = ['twilio', 'webhook']
 delivery.email = ['smtp', 'webhook']
 delivery.smtp.host = 'smtp.example.com'
 delivery.smtp.username = 'codes'

@@ -13,13 +13,11 @@ use crate::audit::Action;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::delivery::message::{Channel, Message};
-use crate::factor::catalogue::Catalogue;
 use crate::mfa::Core;
 use crate::mfa::decision::{Decide, Draft};
 use crate::mfa::ids::UserId;
 use crate::mfa::redirect::RedirectPolicy;
 use crate::mfa::refusal::Refusal;
-use crate::mfa::rules::Rules;
 use crate::mfa::user::{Profile, STATE_APPROVED, STATUS_ACTIVE};
 use crate::store::EventFilter;
 use crate::store::memory::MemoryStore;
@@ -173,11 +171,12 @@ struct Scene {
 impl Scene {
     fn new() -> Self {
         let core = Core {
-            rules: Rules::default(),
-            keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
-            catalogue: Catalogue::standard(),
             service_name: "Example".to_owned(),
             redirects: RedirectPolicy::Loopback,
+            ..Core::new(
+                Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
+                "http://localhost:8080".parse().unwrap(),
+            )
         };
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
         let store = MemoryStore::new(Arc::new(core), Arc::clone(&clock) as Arc<dyn Clock>);
@@ -336,6 +335,7 @@ impl Decide for Commit {
             to: "somewhere".to_owned(),
             subject: None,
             body: self.body.clone(),
+            html: None,
             code: None,
             link: None,
             about: Some(Uuid::from_u128(1)),

@@ -64,8 +64,15 @@ fn address(host: &Authority) -> Option<IpAddr> {
 
 /// Whether the request comes from no page, or from one of the service itself.
 fn is_own_page(host: &Authority, headers: &HeaderMap) -> bool {
+    // A page that tells nobody its address (`Referrer-Policy: no-referrer`) sends forms with the origin `null`.
+    let is_same_site = headers
+        .get("sec-fetch-site")
+        .is_some_and(|it| it == "same-origin");
     headers.get_all(ORIGIN).iter().all(|origin| {
         let origin = origin.to_str().unwrap_or_default();
+        if origin == "null" && is_same_site {
+            return true;
+        }
         let authority = origin
             .strip_prefix("http://")
             .or_else(|| origin.strip_prefix("https://"));
@@ -75,6 +82,8 @@ fn is_own_page(host: &Authority, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use axum::body::Body;
     use http::Request;
 
@@ -98,9 +107,10 @@ mod tests {
         answer.status
     }
 
-    const PATHS: [&str; 5] = [
+    const PATHS: [&str; 6] = [
         "/dev/outbox",
         "/dev/outbox.html",
+        "/dev/messages",
         "/openapi.json",
         "//dev/outbox",
         "/nothing",
@@ -221,13 +231,17 @@ mod tests {
             .await,
             200
         );
+        let form = [own, ("origin", "null"), ("sec-fetch-site", "same-origin")];
+        assert_eq!(status(&server, "/healthz", &form).await, 200);
+        let foreign = [own, ("origin", "null"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(status(&server, "/healthz", &foreign).await, 403);
     }
 
     #[tokio::test]
     async fn an_exposed_service_is_reached_by_its_address_but_by_no_name_and_from_no_other_page() {
         let exposed = Server::with(None, |state| {
             let clock = ManualClock::at(Timestamp::from_seconds(0));
-            state.dev = Some(Dev::new(std::sync::Arc::new(clock), true).into());
+            state.dev = Some(Dev::new(Arc::new(clock), true, Arc::default()).into());
         });
         let host = ("host", "192.168.7.7:8080");
         let name = ("host", "factord.internal:8080");

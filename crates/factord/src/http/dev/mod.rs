@@ -1,11 +1,15 @@
-//! What `factord dev` adds: the outbox, the clock and the audit events, for whoever tries the service out. Nothing of it
-//! exists under `factord serve`.
+//! What `factord dev` adds: the outbox, the clock, deliveries that go wrong, the audit events and previews of
+//! the messages, for whoever tries the service out. Nothing of it exists under `factord serve`.
 
 mod clock;
 mod events;
+mod faults;
 mod guard;
+mod messages;
 mod outbox;
 mod outbox_page;
+mod page;
+mod voice;
 
 use std::sync::Arc;
 
@@ -17,6 +21,7 @@ pub(super) use guard::guard;
 
 use super::App;
 use crate::clock::Clock;
+use crate::delivery::faults::Faults;
 
 /// What the additions need.
 pub struct Dev {
@@ -25,15 +30,18 @@ pub struct Dev {
     exposed: bool,
     /// Held while the clock is moved, so that no move is lost.
     moving: Mutex<()>,
+    faults: Arc<Faults>,
 }
 
 impl Dev {
-    /// The additions to a service that decides by `clock`; `exposed` if it listens to more than loopback.
-    pub fn new(clock: Arc<dyn Clock>, exposed: bool) -> Self {
+    /// The additions to a service that decides by `clock`, and whose deliveries go wrong as `faults` say; `exposed` if it
+    /// listens to more than loopback.
+    pub fn new(clock: Arc<dyn Clock>, exposed: bool, faults: Arc<Faults>) -> Self {
         Self {
             clock,
             exposed,
             moving: Mutex::default(),
+            faults,
         }
     }
 }
@@ -43,6 +51,11 @@ pub(super) fn operations() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(outbox::handler))
         .routes(routes!(outbox_page::handler))
+        .routes(routes!(messages::index))
+        .routes(routes!(messages::one))
+        .routes(routes!(messages::html))
         .routes(routes!(clock::handler))
+        .routes(routes!(voice::handler))
+        .routes(routes!(faults::add, faults::list, faults::clear))
         .routes(routes!(events::handler))
 }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout_at};
 use utoipa::ToSchema;
 
+use crate::delivery::message::Message;
 use crate::http::App;
 use crate::http::error::Error;
 use crate::http::openapi::DevReading;
@@ -24,6 +25,9 @@ struct Query {
     user_id: Option<String>,
     /// Only messages with ids above this one.
     after: Option<String>,
+    /// Only messages of these kinds, with commas between them: `code`, `link`, `call`, `push`, `notice`.
+    #[param(example = "code,link")]
+    kind: Option<String>,
     /// Seconds to wait for a message if there is none: at most 25.
     wait: Option<String>,
 }
@@ -35,6 +39,9 @@ pub(super) struct OutboxMessage {
     pub(super) id: i64,
     /// Whom it is for.
     user_id: i64,
+    /// What it is: `code`, `link`, `call`, `push` or `notice`.
+    #[schema(examples("code"))]
+    pub(super) kind: &'static str,
     /// By what way: `sms`, `email`, `voice` or `push`.
     #[schema(examples("sms"))]
     pub(super) channel: &'static str,
@@ -45,6 +52,8 @@ pub(super) struct OutboxMessage {
     pub(super) subject: Option<String>,
     /// The text.
     pub(super) body: String,
+    /// The text in HTML, where an e-mail has one.
+    html: Option<String>,
     /// The code in it.
     #[schema(examples("123456"))]
     pub(super) code: Option<String>,
@@ -66,8 +75,8 @@ pub(super) struct OutboxMessage {
     params(Query),
     responses(
         (status = 200, description = "The messages", body = [OutboxMessage], example = json!([{
-            "id": 7, "user_id": 1, "channel": "sms", "to": "+14155550100", "subject": null,
-            "body": "123456 is your factord code.", "code": "123456", "link": null, "at": "2026-01-31T12:00:00Z"
+            "id": 7, "user_id": 1, "kind": "code", "channel": "sms", "to": "+14155550100", "subject": null,
+            "body": "123456 is your factord code. It is valid for 2 minutes.", "html": null, "code": "123456", "link": null, "at": "2026-01-31T12:00:00Z"
         }])),
         DevReading,
     ),
@@ -82,19 +91,26 @@ pub(in crate::http) async fn handler(
         after: query::value("after", query.after.as_deref())?,
         limit: MOST,
     };
+    let kinds: Option<Vec<&str>> = query.kind.as_deref().map(|list| list.split(',').collect());
+    let known = |kind: &&str| Message::KINDS.contains(kind);
+    if !kinds.iter().flatten().all(known) {
+        return Err(Error::invalid("kind"));
+    }
     let wait = query::value("wait", query.wait.as_deref())?.unwrap_or(0);
     if wait > LONGEST_WAIT {
         return Err(Error::invalid("wait"));
     }
     let deadline = Instant::now() + Duration::from_secs(wait);
-    let messages = await_messages(&**app.service.store(), filter, deadline).await?;
+    let messages =
+        await_messages(&**app.service.store(), filter, kinds.as_deref(), deadline).await?;
     Ok(Json(messages.into_iter().map(OutboxMessage::of).collect()))
 }
 
-/// The messages that `filter` picks, as soon as there is one; none when the time is up.
+/// The messages that `filter` picks and that are of these kinds, as soon as there is one; none when the time is up.
 async fn await_messages(
     store: &dyn Store,
     filter: OutboxFilter,
+    kinds: Option<&[&str]>,
     deadline: Instant,
 ) -> Result<Vec<StoredMessage>, StoreError> {
     let signal = store.outbox_signal();
@@ -102,7 +118,8 @@ async fn await_messages(
         // Listen before looking, so that a message which comes in between is not missed.
         let mut arrival = pin!(signal.notified());
         arrival.as_mut().enable();
-        let found = store.outbox(filter).await?;
+        let mut found = store.outbox(filter).await?;
+        found.retain(|it| kinds.is_none_or(|kinds| kinds.contains(&it.message.kind())));
         if !found.is_empty() || timeout_at(deadline, arrival).await.is_err() {
             return Ok(found);
         }
@@ -116,10 +133,12 @@ impl OutboxMessage {
         Self {
             id: stored.id,
             user_id: stored.user.get(),
+            kind: message.kind(),
             channel: message.channel.as_str(),
             to: std::mem::take(&mut message.to),
             subject: message.subject.take(),
             body: std::mem::take(&mut message.body),
+            html: message.html.take(),
             code: message.code.take(),
             link: message.link.take(),
             at: wire::time(stored.at).map_or_else(String::new, |at| at.to_string()),
@@ -152,6 +171,7 @@ mod tests {
         insta::assert_json_snapshot!(stranger.get("/dev/outbox?user_id=1").await.shown(), {
             ".body[].code" => a_code(),
             ".body[].body" => "[text]",
+            ".body[].html" => insta::dynamic_redaction(|value, _| if value.is_nil() { value } else { "[html]".into() }),
         });
     }
 
@@ -207,6 +227,41 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn whoever_waits_for_a_kind_of_message_gets_no_other() {
+        let server = Server::new();
+        let admin = server.admin().await;
+        let person = admin.person().await;
+        person.enrol(SMS).await;
+        person.register(EMAIL).await;
+        server.deliver().await;
+        let kinds = async |query: &str| {
+            let body = admin.get(&format!("/dev/outbox{query}")).await.body;
+            let all = body.as_array().unwrap().iter();
+            all.map(|it| it["kind"].as_str().unwrap().to_owned())
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(kinds("").await, ["code", "notice", "notice"]);
+        assert_eq!(kinds("?kind=code").await, ["code"]);
+        assert_eq!(kinds("?kind=notice").await, ["notice", "notice"]);
+        assert_eq!(
+            kinds("?kind=notice,code").await,
+            ["code", "notice", "notice"]
+        );
+        let newer = async {
+            let seen = admin.get("/dev/outbox").await.body[0]["id"].clone();
+            kinds(&format!("?kind=code&after={seen}&wait=20")).await
+        };
+        let sending = async {
+            person.post("/mfa_token", json!({})).await;
+            server.deliver().await;
+            tokio::task::yield_now().await;
+            person.register(EMAIL).await;
+            server.deliver().await;
+        };
+        assert_eq!(tokio::join!(newer, sending).0, ["code"]);
+    }
+
+    #[tokio::test]
     async fn waiting_in_vain_answers_with_nothing() {
         let server = Server::new();
         let began = Instant::now();
@@ -223,6 +278,9 @@ mod tests {
             ("user_id=0", "user_id"),
             ("user_id=x", "user_id"),
             ("after=x", "after"),
+            ("kind=letter", "kind"),
+            ("kind=code,", "kind"),
+            ("kind=", "kind"),
             ("wait=26", "wait"),
             ("wait=-1", "wait"),
         ] {

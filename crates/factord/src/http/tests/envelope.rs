@@ -104,7 +104,10 @@ async fn nothing_of_dev_exists_in_production() {
     for (method, path) in [
         ("GET", "/dev/outbox?user_id=1"),
         ("GET", "/dev/outbox.html"),
+        ("GET", "/dev/messages"),
+        ("GET", "/dev/messages/en/code"),
         ("POST", "/dev/clock"),
+        ("POST", "/dev/faults"),
         ("GET", "/dev/events"),
         ("GET", "//dev/outbox"),
     ] {

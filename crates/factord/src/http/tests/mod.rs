@@ -3,6 +3,7 @@
 mod bad_input;
 mod envelope;
 mod order;
+mod policy;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -26,21 +27,25 @@ use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp::{self, Algorithm};
 use crate::crypto::tokens::TokenHash;
-use crate::factor::catalogue::Catalogue;
+use crate::delivery::callback::CallbackKeys;
+use crate::delivery::faults::Faults;
+use crate::delivery::message::Channel;
+use crate::factor::webauthn::relying_party::RelyingParty;
 use crate::mfa::Core;
+use crate::mfa::notices::Notices;
 use crate::mfa::redirect::RedirectPolicy;
-use crate::mfa::rules::Rules;
 use crate::net::Observe;
 use crate::service::Service;
 use crate::service::access::Access;
 use crate::service::rate_limit::RateLimiter;
 use crate::store::memory::MemoryStore;
-use crate::store::{OutboxFilter, Store};
+use crate::store::{OutboxFilter, Store, StoredMessage};
 
 pub(super) const AUTHENTICATOR: i64 = 58_957;
 pub(super) const PROTECT: i64 = 58_958;
 pub(super) const SMS: i64 = 58_959;
 pub(super) const EMAIL: i64 = 58_961;
+pub(super) const WEBAUTHN: i64 = 58_963;
 /// A well-formed id of no registration and no verification.
 pub(super) const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -50,6 +55,7 @@ pub(super) struct Server {
     pub(super) clock: Arc<ManualClock>,
     pub(super) store: Arc<dyn Store>,
     pub(super) access: Arc<Access>,
+    pub(super) faults: Arc<Faults>,
 }
 
 impl Server {
@@ -60,24 +66,52 @@ impl Server {
 
     /// The same with a rate limit, or with a changed state.
     pub(super) fn with(rate_limit: Option<u32>, change: impl FnOnce(&mut AppState)) -> Self {
+        Self::of(rate_limit, |_| {}, change)
+    }
+
+    /// The same with other rules, where the gateway in Twilio's shape calls.
+    pub(super) fn of_voice(change: impl FnOnce(&mut Core), auth_token: &str) -> Self {
+        Self::of(None, change, |state| {
+            state.gateways.twilio = Some(auth_token.into());
+        })
+    }
+
+    /// The same with other rules.
+    pub(super) fn with_core(change: impl FnOnce(&mut Core)) -> Self {
+        Self::of(None, change, |_| {})
+    }
+
+    fn of(
+        rate_limit: Option<u32>,
+        change_core: impl FnOnce(&mut Core),
+        change: impl FnOnce(&mut AppState),
+    ) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
-        let core = Arc::new(Core {
-            rules: Rules::default(),
-            keys: Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1))),
-            catalogue: Catalogue::standard(),
-            service_name: "factord".to_owned(),
+        let public_url: url::Url = "http://localhost:8080".parse().unwrap();
+        let keys = Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1)));
+        let mut core = Core {
             redirects: RedirectPolicy::Loopback,
-        });
+            notices: Notices {
+                channels: vec![Channel::Sms, Channel::Email],
+                ..Notices::default()
+            },
+            webauthn: RelyingParty::at(&public_url),
+            ..Core::new(keys, public_url)
+        };
+        change_core(&mut core);
+        let core = Arc::new(core);
         let shared: Arc<dyn Clock> = clock.clone();
         let memory = MemoryStore::new(Arc::clone(&core), Arc::clone(&shared));
         let store: Arc<dyn Store> = Arc::new(memory);
         let limiter = RateLimiter::new(rate_limit);
         let access = Arc::new(Access::new(Arc::clone(&store), limiter));
+        let faults: Arc<Faults> = Arc::default();
         let mut state = AppState {
             service: Service::new(core, Arc::clone(&store)),
             access: Arc::clone(&access),
-            dev: Some(Arc::new(Dev::new(shared, false))),
+            dev: Some(Arc::new(Dev::new(shared, false, Arc::clone(&faults)))),
             public_url: "http://localhost:8080".parse().unwrap(),
+            gateways: CallbackKeys::default(),
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(|| "factord_up 1\n".to_owned()),
@@ -90,6 +124,7 @@ impl Server {
             clock,
             store,
             access,
+            faults,
         }
     }
 
@@ -133,6 +168,13 @@ impl Server {
 
     pub(super) async fn admin(&self) -> Client<'_> {
         self.client(Scope::ManageAll).await
+    }
+
+    /// What waits to be sent, but for the notices.
+    pub(super) async fn waiting(&self) -> Vec<StoredMessage> {
+        let mut waiting = self.store.waiting_messages(1_000).await.unwrap();
+        waiting.retain(|it| !it.message.is_notice());
+        waiting
     }
 
     /// Moves what waits to be sent to the outbox, as the dispatcher of `factord dev` does.
@@ -234,7 +276,7 @@ impl Client<'_> {
 
 /// A user.
 pub(super) struct Person<'a> {
-    client: &'a Client<'a>,
+    pub(super) client: &'a Client<'a>,
     pub(super) id: i64,
 }
 
@@ -329,13 +371,15 @@ impl Person<'_> {
         let filter = OutboxFilter {
             user: self.id.to_string().parse().ok(),
             after: Some(self.client.messages_seen.load(Ordering::Relaxed)),
-            limit: 1,
+            limit: 10,
         };
         let messages = server.store.outbox(filter).await.unwrap();
+        let mut messages = messages.iter().filter(|it| !it.message.is_notice());
+        let newest = messages.next().unwrap();
         self.client
             .messages_seen
-            .store(messages[0].id, Ordering::Relaxed);
-        messages[0].message.code.clone().unwrap()
+            .store(newest.id, Ordering::Relaxed);
+        newest.message.code.clone().unwrap()
     }
 }
 
@@ -432,6 +476,13 @@ impl Answer {
             "details": {"parameters": parameters}
         });
         assert_eq!(self.body, expected);
+    }
+
+    /// The 422 of what is not completed by a code from the caller.
+    #[track_caller]
+    pub(super) fn refused_as_polled(&self) {
+        assert_eq!(self.status, 422, "{}", self.text);
+        assert_eq!(self.body["details"]["parameters"], json!(["otp"]));
     }
 
     /// A code that is refused, without a word why.

@@ -24,13 +24,13 @@ fn enrol_codes(world: &mut World) -> (DeviceId, Vec<String>) {
         .unwrap()
         .clone();
     let work = factor
-        .prepare_confirmation(&world.core, world.user.id, &pending, &mut world.rng)
+        .prepare_confirmation(&world.core, world.user.id, &pending, None, &mut world.rng)
         .unwrap();
     let confirmed = world
         .run(&ConfirmRegistration {
             id: view.registration.id,
             code: None,
-            evidence: Some(work()),
+            evidence: Some(computed(work)),
         })
         .unwrap();
     (DeviceId::Device(confirmed.device), codes)
@@ -40,10 +40,10 @@ fn recover(world: &mut World, device: DeviceId, code: &str) -> Result<(), Refusa
     let factor = world.core.catalogue.factor(RECOVERY_CODES).unwrap();
     let kept = world.user.mfa.device(device.number()).unwrap();
     let evidence = factor
-        .prepare(kept, &Code::text(code))
+        .prepare(kept, &Code::text(code), &mut world.rng)
         .map(|work| Evidence {
             device: device.number(),
-            data: work(),
+            data: computed(work),
         });
     world.run(&VerifyCode {
         device: Some(device),

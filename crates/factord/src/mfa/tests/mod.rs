@@ -3,11 +3,18 @@
 mod abuse;
 mod counting;
 mod histories;
+mod notices;
 mod one_use;
+mod policy;
+mod protect;
 mod recovery_codes;
 mod registration;
 mod temporary_token;
+mod token;
 mod verification;
+mod voice;
+mod webauthn;
+mod yubikey;
 
 use std::collections::HashMap;
 
@@ -20,25 +27,33 @@ use super::Core;
 use super::code::Code;
 use super::completion::{CompleteVerification, VerifyCode};
 use super::confirmation::ConfirmRegistration;
+use super::data::Data;
 use super::decision::{self, Decide, Draft, Effects, Reads};
+use super::hardware::{Known, Owner};
 use super::history::History;
 use super::ids::{DeviceId, UserId};
 use super::redirect::RedirectPolicy;
 use super::refusal::Refusal;
 use super::registration::{CreateRegistration, RegistrationView};
-use super::rules::Rules;
 use super::user::{Finished, Mfa, Profile, STATE_APPROVED, STATUS_ACTIVE, User};
 use super::verification::{CreateVerification, Options, VerificationView};
 use crate::audit::Event;
 use crate::clock::Timestamp;
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::otp;
-use crate::delivery::message::Message;
-use crate::factor::catalogue::Catalogue;
+use crate::delivery::message::{Channel, Message};
+use crate::factor::Work;
+use crate::factor::webauthn::relying_party::RelyingParty;
+use crate::mfa::notices::Notices;
 
 const AUTHENTICATOR: i64 = 58_957;
+const PROTECT: i64 = 58_958;
 const SMS: i64 = 58_959;
+const VOICE: i64 = 58_960;
+const MAGIC_LINK: i64 = 58_962;
 const EMAIL: i64 = 58_961;
+const WEBAUTHN: i64 = 58_963;
+const YUBIKEY: i64 = 58_964;
 const RECOVERY_CODES: i64 = 58_965;
 
 /// One user, a clock and a seeded generator: what a store does, in a few lines.
@@ -48,46 +63,34 @@ struct World {
     rng: StdRng,
     user: User,
     histories: HashMap<String, History>,
+    hardware: Known,
     finished: HashMap<Uuid, Finished>,
     events: Vec<Event>,
     repeats: usize,
+    /// What was sent but for the notices.
     messages: Vec<Message>,
+    notices: Vec<Message>,
 }
 
 impl World {
     fn new() -> Self {
-        let mut rng = StdRng::seed_from_u64(1);
-        let now = Timestamp::from_seconds(1_700_000_010);
-        let profile = Profile {
-            username: Some("ada".to_owned()),
-            email: Some("ada@example.com".to_owned()),
-            phone: Some("+14155550100".to_owned()),
-            state: STATE_APPROVED,
-            status: STATUS_ACTIVE,
-            created_at: now,
-            updated_at: now,
-            attributes: serde_json::Map::default(),
-        };
+        let profile = profile();
         Self {
-            core: Core {
-                rules: Rules::default(),
-                keys: Keys::derive(&MasterKey::generate(&mut rng)),
-                catalogue: Catalogue::standard(),
-                service_name: "Example & Co".to_owned(),
-                redirects: RedirectPolicy::Loopback,
-            },
-            now,
-            rng,
+            core: core(),
+            now: profile.created_at,
+            rng: StdRng::seed_from_u64(2),
             user: User {
                 id: UserId::new(7).unwrap(),
                 profile,
                 mfa: Mfa::default(),
             },
             histories: HashMap::new(),
+            hardware: Known::new(),
             finished: HashMap::new(),
             events: Vec::new(),
             repeats: 0,
             messages: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
@@ -96,12 +99,18 @@ impl World {
         let Reads {
             destination,
             finished,
+            hardware,
         } = command.reads(&self.core, &self.user);
         let history = self
             .histories
             .entry(destination.unwrap_or_default())
             .or_default();
         let finished = finished.and_then(|id| self.finished.get(&id)).cloned();
+        let found = hardware.into_iter().filter_map(|id| {
+            let found = self.hardware.get(&id)?.clone();
+            Some((id, found))
+        });
+        let mut hardware: Known = found.collect();
         let mut effects = Effects::default();
         let answer = decision::run(
             command,
@@ -111,14 +120,23 @@ impl World {
                 rng: &mut self.rng,
                 user: &mut self.user,
                 history,
+                hardware: &mut hardware,
                 finished: finished.as_ref(),
                 effects: &mut effects,
             },
         );
         assert!(!effects.events.is_empty() || !effects.repeats.is_empty());
+        self.hardware.append(&mut hardware);
+        for known in self.hardware.values_mut() {
+            let released = |owner: &mut Owner| effects.released.contains(&owner.device);
+            known.owner.take_if(released);
+        }
         self.repeats += effects.repeats.len();
         self.events.append(&mut effects.events);
-        self.messages.append(&mut effects.messages);
+        let (notices, messages): (Vec<_>, Vec<_>) =
+            effects.messages.drain(..).partition(Message::is_notice);
+        self.notices.extend(notices);
+        self.messages.extend(messages);
         self.finished.extend(
             effects
                 .finished
@@ -218,6 +236,37 @@ impl World {
     }
 }
 
+/// A core with the standard rules, and any keys.
+pub fn core() -> Core {
+    let public_url: url::Url = "http://localhost:8080".parse().unwrap();
+    let keys = Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(1)));
+    Core {
+        service_name: "Example & Co".to_owned(),
+        redirects: RedirectPolicy::Loopback,
+        notices: Notices {
+            channels: vec![Channel::Sms, Channel::Email],
+            ..Notices::default()
+        },
+        webauthn: RelyingParty::at(&public_url),
+        ..Core::new(keys, public_url)
+    }
+}
+
+/// A user with all that can be known of one.
+pub fn profile() -> Profile {
+    let now = Timestamp::from_seconds(1_700_000_010);
+    Profile {
+        username: Some("ada".to_owned()),
+        email: Some("ada@example.com".to_owned()),
+        phone: Some("+14155550100".to_owned()),
+        state: STATE_APPROVED,
+        status: STATUS_ACTIVE,
+        created_at: now,
+        updated_at: now,
+        attributes: serde_json::Map::default(),
+    }
+}
+
 fn registration_of(factor_id: i64) -> CreateRegistration {
     CreateRegistration {
         factor_id,
@@ -251,4 +300,12 @@ fn never(world: &World, secret: &[u8]) -> String {
         .map(|number| format!("{number:06}"))
         .find(|code| !near.contains(code))
         .unwrap()
+}
+
+/// What a computation gives, done at once.
+fn computed(work: Work) -> Data {
+    match work {
+        Work::Computed(work) => work(),
+        Work::Asked(_) => panic!("nobody else is asked"),
+    }
 }

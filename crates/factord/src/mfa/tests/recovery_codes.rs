@@ -5,7 +5,7 @@ use super::*;
 use crate::audit::Reason;
 
 /// Confirms a set; the codes, as they were shown.
-fn enrol(world: &mut World, code: Option<usize>) -> (DeviceId, Vec<String>) {
+pub(super) fn enrol(world: &mut World, code: Option<usize>) -> (DeviceId, Vec<String>) {
     let view = world.register(RECOVERY_CODES).unwrap();
     let shown = view.shown.recovery_codes.as_ref().unwrap();
     let codes: Vec<_> = shown
@@ -31,19 +31,20 @@ fn work_of_confirmation(world: &mut World, id: Uuid) -> Data {
         .find(|pending| pending.id == id)
         .unwrap();
     let factor = world.core.catalogue.factor(RECOVERY_CODES).unwrap();
-    let work = factor.prepare_confirmation(&world.core, world.user.id, pending, &mut world.rng);
-    work.unwrap()()
+    let work =
+        factor.prepare_confirmation(&world.core, world.user.id, pending, None, &mut world.rng);
+    computed(work.unwrap())
 }
 
 /// Verifies at once, with what the service computes beforehand.
-fn verify(world: &mut World, device: DeviceId, code: &str) -> Result<(), Refusal> {
+pub(super) fn verify(world: &mut World, device: DeviceId, code: &str) -> Result<(), Refusal> {
     let factor = world.core.catalogue.factor(RECOVERY_CODES).unwrap();
     let kept = world.user.mfa.device(device.number()).unwrap();
     let evidence = factor
-        .prepare(kept, &Code::text(code))
+        .prepare(kept, &Code::text(code), &mut world.rng)
         .map(|work| Evidence {
             device: device.number(),
-            data: work(),
+            data: computed(work),
         });
     world.run(&VerifyCode {
         device: Some(device),

@@ -34,7 +34,17 @@ fn an_authenticator_is_enrolled_by_its_current_code() {
     let code = world.totp(&secret_of(&view), 0);
     let device = world.confirm(view.registration.id, &code).unwrap();
     assert_eq!(world.user.mfa.devices[0].number, device.number());
-    assert_eq!(factors(&world), [SMS, EMAIL, RECOVERY_CODES]);
+    let left = [
+        PROTECT,
+        SMS,
+        VOICE,
+        EMAIL,
+        MAGIC_LINK,
+        WEBAUTHN,
+        YUBIKEY,
+        RECOVERY_CODES,
+    ];
+    assert_eq!(factors(&world), left);
 }
 
 #[test]
@@ -142,7 +152,7 @@ fn a_second_device_of_the_same_factor_is_refused_until_the_first_is_deleted() {
 #[test]
 fn unknown_disabled_and_impossible_values_are_named() {
     let mut world = World::new();
-    for factor_id in [0, -1, 58_958, 58_963, i64::MAX] {
+    for factor_id in [0, -1, 58_966, i64::MAX] {
         assert_eq!(
             world.register(factor_id).unwrap_err(),
             Refusal::invalid("factor_id"),

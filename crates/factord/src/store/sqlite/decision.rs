@@ -5,10 +5,10 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension};
 use super::error::{is_conflict, unreadable};
 use super::users::{self, StoredUser};
 use super::writer::{Work, Writing};
-use super::{events, messages};
+use super::{events, hardware, messages};
 use crate::clock::Timestamp;
 use crate::crypto::keys::KeyedHash;
-use crate::mfa::decision::Effects;
+use crate::mfa::decision::{Effects, Link};
 use crate::mfa::history::History;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, User};
@@ -64,14 +64,22 @@ fn decide(writing: &mut Writing<'_>, id: UserId, job: &mut dyn Job) -> Result<bo
         None => None,
     };
     let mut history = before.clone();
+    let known = hardware::find(conn, reads.hardware)?;
+    let mut hardware = known.clone();
     let state = State {
         user: &mut user,
         history: &mut history,
+        hardware: &mut hardware,
         finished: finished.as_ref(),
     };
     let effects = deciding::run(job, state, writing.core, writing.now, writing.rng);
     if let Some(key) = destination.filter(|_| history != before) {
         keep_history(conn, &key, &history, writing.now)?;
+    }
+    for (id, changed) in &hardware {
+        if known.get(id) != Some(changed) {
+            hardware::keep(conn, id, changed)?;
+        }
     }
     apply(writing, &stored, &user, &effects)?;
     Ok(true)
@@ -92,6 +100,9 @@ fn apply(
     for refusal in &effects.repeats {
         events::repeat(conn, last_event, refusal, now)?;
     }
+    for device in &effects.released {
+        hardware::release(conn, id, *device)?;
+    }
     if effects.delete_user {
         writing.tell.empty_log = true;
         return delete(conn, id, last_event);
@@ -99,6 +110,9 @@ fn apply(
     keep(conn, stored, user, last_event)?;
     for finished in &effects.finished {
         keep_finished(conn, id, finished, now)?;
+    }
+    for link in &effects.links {
+        keep_link(conn, id, link)?;
     }
     for message in &effects.messages {
         messages::insert(writing, id, message)?;
@@ -188,12 +202,20 @@ fn keep_finished(
     Ok(())
 }
 
+fn keep_link(conn: &Connection, user: UserId, link: &Link) -> Result<(), StoreError> {
+    conn.prepare_cached("INSERT INTO links (token, user_id, expires_at) VALUES (?1, ?2, ?3)")?
+        .execute((link.token.as_bytes(), user.get(), link.expires_at.seconds()))?;
+    Ok(())
+}
+
 fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreError> {
-    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 4] = [
+    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 6] = [
         |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM messages WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM outbox WHERE user_id = ?1"),
+        |conn| conn.prepare_cached("DELETE FROM links WHERE user_id = ?1"),
+        |conn| conn.prepare_cached(hardware::RELEASE_ALL),
     ];
     for prepare in statements {
         prepare(conn)?.execute([user.get()])?;

@@ -6,6 +6,7 @@ mod decision;
 mod error;
 mod events;
 mod filter;
+mod hardware;
 mod messages;
 mod open;
 mod readers;
@@ -34,11 +35,12 @@ use crate::audit::StoredEvent;
 use crate::auth::{Credential, TokenPair};
 use crate::clock::{self, Clock, Timestamp};
 use crate::crypto::tokens::TokenHash;
-use crate::mfa::Core;
+use crate::mfa::cores::Cores;
+use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
-pub use open::OpenError;
+pub use open::{OpenError, backup, schema};
 use readers::Readers;
 use syncer::Progress;
 use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
@@ -48,7 +50,7 @@ use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 /// Readings of single rows run on the calling thread: they take microseconds, less than handing them over would.
 /// Dropping the store waits for the writes that were submitted.
 pub struct SqliteStore {
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     signals: Signals,
     readers: Arc<Readers>,
@@ -62,17 +64,22 @@ impl SqliteStore {
     ///
     /// # Errors
     /// [`OpenError`]; nothing was changed then.
-    pub fn open(folder: &Path, core: Arc<Core>, clock: Arc<dyn Clock>) -> Result<Self, OpenError> {
-        Self::open_in(folder, Surroundings::of(core, clock))
+    pub fn open(
+        folder: &Path,
+        cores: impl Into<Cores>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, OpenError> {
+        Self::open_in(folder, Surroundings::of(cores.into(), clock))
     }
 
     fn open_in(folder: &Path, mut surroundings: Surroundings) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
-        let conn = open::writer(&path, &surroundings.core.keys, &mut *surroundings.rng)?;
-        let (core, clock) = (
-            Arc::clone(&surroundings.core),
-            Arc::clone(&surroundings.clock),
-        );
+        let conn = open::writer(
+            &path,
+            &surroundings.cores.current().keys,
+            &mut *surroundings.rng,
+        )?;
+        let (cores, clock) = (surroundings.cores.clone(), Arc::clone(&surroundings.clock));
         let signals = surroundings.signals.clone();
         let log = File::open(folder.join(LOG)).map_err(|source| OpenError::Create {
             path: folder.join(LOG),
@@ -80,7 +87,7 @@ impl SqliteStore {
         })?;
         let started = Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
         Ok(Self {
-            core,
+            cores,
             clock,
             signals,
             readers: Arc::new(Readers::of(path)),
@@ -161,6 +168,10 @@ impl Store for SqliteStore {
         })
     }
 
+    fn linked_user(&self, token: TokenHash) -> Answer<'_, Option<UserId>> {
+        self.read(move |conn| users::linked(conn, &token, self.clock.now()))
+    }
+
     fn create_user(&self, profile: Profile) -> Answer<'_, User> {
         self.write(move |writing| users::create(writing, &profile))
     }
@@ -211,7 +222,7 @@ impl Store for SqliteStore {
     }
 
     fn waiting_messages(&self, limit: usize) -> Answer<'_, Vec<StoredMessage>> {
-        let (core, clock) = (Arc::clone(&self.core), Arc::clone(&self.clock));
+        let (core, clock) = (self.cores.current(), Arc::clone(&self.clock));
         self.scan(move |conn| messages::waiting(conn, &core, clock.now(), limit))
     }
 
@@ -224,8 +235,16 @@ impl Store for SqliteStore {
     }
 
     fn outbox(&self, filter: OutboxFilter) -> Answer<'_, Vec<StoredMessage>> {
-        let core = Arc::clone(&self.core);
+        let core = self.cores.current();
         self.scan(move |conn| messages::outbox(conn, &core, &filter))
+    }
+
+    fn import_hardware(&self, new: Vec<(String, Hardware)>) -> Answer<'_, Vec<String>> {
+        self.write(move |writing| hardware::import(writing.conn, &new))
+    }
+
+    fn hardware(&self) -> Answer<'_, Known> {
+        self.scan(hardware::all)
     }
 
     fn setting(&self, name: &'static str) -> Answer<'_, Option<String>> {
@@ -234,6 +253,10 @@ impl Store for SqliteStore {
 
     fn set_setting(&self, name: &'static str, value: String) -> Answer<'_, ()> {
         self.write(move |writing| upkeep::set_setting(writing.conn, name, &value))
+    }
+
+    fn end_sessions(&self) -> Answer<'_, usize> {
+        self.write(upkeep::end_sessions)
     }
 
     fn clean_up(&self, limit: usize) -> Answer<'_, usize> {
@@ -289,9 +312,9 @@ where
 }
 
 impl Surroundings {
-    fn of(core: Arc<Core>, clock: Arc<dyn Clock>) -> Self {
+    fn of(cores: Cores, clock: Arc<dyn Clock>) -> Self {
         Self {
-            core,
+            cores,
             clock,
             rng: Box::new(clock::system_rng()),
             signals: Signals::default(),

@@ -99,6 +99,51 @@ pub(super) fn writer(
     }
 }
 
+/// The schema of the file in `folder` (0 if there is none) and the newest that is known here. Changes nothing.
+///
+/// # Errors
+/// [`OpenError::Sqlite`] if the file cannot be read.
+pub fn schema(folder: &Path) -> Result<(i64, i64), OpenError> {
+    let path = folder.join(super::FILE);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if !path.exists() {
+        return Ok((0, known));
+    }
+    let found = reader(&path)
+        .and_then(|conn| conn.query_row("PRAGMA user_version", (), |row| row.get(0)))
+        .map_err(|source| OpenError::Sqlite { path, source })?;
+    Ok((found, known))
+}
+
+/// Copies the database in `folder` to the new file `to`, for its owner alone, as it is at one moment, also while a server
+/// writes. The copy is on the disk when this returns.
+///
+/// # Errors
+/// [`OpenError`]; there is no file `to` then.
+pub fn backup(folder: &Path, to: &Path) -> Result<(), OpenError> {
+    let path = folder.join(super::FILE);
+    let cannot = |source| OpenError::Create {
+        path: to.to_owned(),
+        source,
+    };
+    let file = OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .mode(0o600)
+        .open(to)
+        .map_err(cannot)?;
+    let copied = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+        .and_then(|conn| conn.execute("VACUUM INTO ?1", [to.to_string_lossy()]));
+    let synced = copied
+        .map_err(|source| OpenError::Sqlite { path, source })
+        .and_then(|_| file.sync_all().map_err(cannot));
+    if synced.is_err() {
+        // What is there is no copy; that it cannot be removed says nothing new.
+        drop(std::fs::remove_file(to));
+    }
+    synced
+}
+
 /// Opens a connection that only reads.
 pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;

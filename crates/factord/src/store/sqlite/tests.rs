@@ -129,17 +129,7 @@ async fn a_full_database_refuses_what_needs_room_and_goes_on_with_the_rest() {
 
 #[tokio::test]
 async fn a_commit_that_finds_the_disk_full_changes_nothing_and_stops_nothing() {
-    let full = Arc::new(AtomicBool::default());
-    let world = Scene::committing({
-        let full = Arc::clone(&full);
-        move |conn| {
-            if full.load(Ordering::Relaxed) {
-                Err(failure(ffi::SQLITE_FULL))
-            } else {
-                writer::commit(conn)
-            }
-        }
-    });
+    let (world, full) = Scene::failing_when_told(ffi::SQLITE_FULL);
     let user = world.user().await;
     full.store(true, Ordering::Relaxed);
     for answer in world.together(user, || (0..10).map(|_| counting())) {
@@ -156,17 +146,7 @@ async fn a_commit_that_finds_the_disk_full_changes_nothing_and_stops_nothing() {
 
 #[tokio::test]
 async fn a_failed_sync_stops_the_process_and_acknowledges_nothing() {
-    let broken = Arc::new(AtomicBool::default());
-    let world = Scene::committing({
-        let broken = Arc::clone(&broken);
-        move |conn| {
-            if broken.load(Ordering::Relaxed) {
-                Err(failure(ffi::SQLITE_IOERR_FSYNC))
-            } else {
-                writer::commit(conn)
-            }
-        }
-    });
+    let (world, broken) = Scene::failing_when_told(ffi::SQLITE_IOERR_FSYNC);
     let user = world.user().await;
     broken.store(true, Ordering::Relaxed);
     for answer in world.together(user, || (0..10).map(|_| counting())) {
@@ -292,17 +272,7 @@ async fn a_store_whose_work_has_waited_too_long_is_congested_until_nothing_waits
 
 #[tokio::test]
 async fn a_commit_that_failed_holds_up_nobody_who_reads() {
-    let full = Arc::new(AtomicBool::default());
-    let world = Scene::committing({
-        let full = Arc::clone(&full);
-        move |conn| {
-            if full.load(Ordering::Relaxed) {
-                Err(failure(ffi::SQLITE_FULL))
-            } else {
-                writer::commit(conn)
-            }
-        }
-    });
+    let (world, full) = Scene::failing_when_told(ffi::SQLITE_FULL);
     let user = world.user().await;
     full.store(true, Ordering::Relaxed);
     assert!(decide(&*world.store, user, counting()).await.is_err());
@@ -511,6 +481,20 @@ impl Scene {
         Self::of(|_| {})
     }
 
+    /// One whose commits fail with this code of SQLite's while the flag is up.
+    fn failing_when_told(code: std::ffi::c_int) -> (Self, Arc<AtomicBool>) {
+        let fails = Arc::new(AtomicBool::default());
+        let told = Arc::clone(&fails);
+        let world = Self::committing(move |conn| {
+            if told.load(Ordering::Relaxed) {
+                Err(failure(code))
+            } else {
+                writer::commit(conn)
+            }
+        });
+        (world, fails)
+    }
+
     fn committing(
         commit: impl FnMut(&Connection) -> rusqlite::Result<()> + Send + 'static,
     ) -> Self {
@@ -527,7 +511,7 @@ impl Scene {
         let heard = Arc::clone(&fatal);
         let mut surroundings = Surroundings {
             fatal: Arc::new(move |reason: &str| heard.lock().unwrap().push(reason.to_owned())),
-            ..Surroundings::of(core(1), Arc::new(ManualClock::at(START)))
+            ..Surroundings::of(core(1).into(), Arc::new(ManualClock::at(START)))
         };
         change(&mut surroundings);
         Self {

@@ -34,6 +34,7 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
         (DELETE_FINISHED, readable),
         (DELETE_TOKENS, REFRESHABLE),
         (DELETE_HISTORIES, DAY),
+        (DELETE_LINKS, 0),
         (DELETE_OUTBOX, OUTBOX_KEPT),
         (DELETE_MESSAGES, UNSENT_KEPT),
     ];
@@ -47,6 +48,16 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
     }
     writing.tell.empty_log = deleted == 0;
     Ok(deleted)
+}
+
+/// Ends all tokens and links, and erases messages.
+pub(super) fn end_sessions(writing: &mut Writing<'_>) -> Result<usize, StoreError> {
+    let mut ended = 0;
+    for table in ["tokens", "links", "messages", "outbox"] {
+        ended += writing.conn.execute(&format!("DELETE FROM {table}"), ())?;
+    }
+    writing.tell.empty_log = true;
+    Ok(ended)
 }
 
 /// Writes something, to see that it can be done: once a second at most, however many ask.
@@ -63,6 +74,8 @@ const DELETE_TOKENS: &str = "DELETE FROM tokens WHERE access IN
     (SELECT access FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_HISTORIES: &str = "DELETE FROM histories WHERE destination IN
     (SELECT destination FROM histories WHERE updated_at <= ?1 ORDER BY updated_at LIMIT ?2)";
+const DELETE_LINKS: &str = "DELETE FROM links WHERE token IN
+    (SELECT token FROM links WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_OUTBOX: &str = "DELETE FROM outbox WHERE id IN
     (SELECT id FROM outbox WHERE at <= ?1 ORDER BY id LIMIT ?2)";
 const DELETE_MESSAGES: &str = "DELETE FROM messages WHERE id IN

@@ -8,6 +8,8 @@ use super::error::{is_conflict, unreadable};
 use super::events;
 use super::writer::Writing;
 use crate::audit::{Action, Event};
+use crate::clock::Timestamp;
+use crate::crypto::tokens::TokenHash;
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, Mfa, Profile, User};
 use crate::store::StoreError;
@@ -64,6 +66,19 @@ pub(super) fn finished(
         .query_row((user.get(), id.as_bytes()), |row| row.get::<_, String>(0))
         .optional()?
         .map(|document| read_finished(&document))
+        .transpose()
+}
+
+/// To whom a link leads that has not expired.
+pub(super) fn linked(
+    conn: &Connection,
+    token: &TokenHash,
+    now: Timestamp,
+) -> Result<Option<UserId>, StoreError> {
+    conn.prepare_cached("SELECT user_id FROM links WHERE token = ?1 AND expires_at > ?2")?
+        .query_row((token.as_bytes(), now.seconds()), |row| row.get(0))
+        .optional()?
+        .map(super::user_id)
         .transpose()
 }
 

@@ -19,6 +19,7 @@ use super::open;
 use super::syncer::{Group, Parts, Progress, SyncLog, Syncer};
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
+use crate::mfa::cores::Cores;
 use crate::store::StoreError;
 
 /// Something to be written. It runs inside a transaction, perhaps more than once, and hears how it ended after the
@@ -79,7 +80,8 @@ impl Signals {
 
 /// What the writer needs of its surroundings.
 pub(super) struct Surroundings {
-    pub core: Arc<Core>,
+    /// What every decision knows; all of one transaction know the same.
+    pub cores: Cores,
     pub clock: Arc<dyn Clock>,
     pub rng: Box<dyn CryptoRng + Send>,
     pub signals: Signals,
@@ -151,7 +153,7 @@ impl Writer {
     ) -> std::io::Result<Started> {
         let (queue, items) = sync_channel(QUEUE);
         let Surroundings {
-            core,
+            cores,
             clock,
             rng,
             signals,
@@ -181,7 +183,7 @@ impl Writer {
             syncer,
             decider: Decider {
                 conn,
-                core,
+                cores,
                 clock,
                 rng,
             },
@@ -356,7 +358,7 @@ impl Loop {
 /// What works run with.
 struct Decider {
     conn: Connection,
-    core: Arc<Core>,
+    cores: Cores,
     clock: Arc<dyn Clock>,
     rng: Box<dyn CryptoRng + Send>,
 }
@@ -369,9 +371,10 @@ impl Decider {
         mut arrivals: Option<&mut Arrivals>,
         tell: &mut Tell,
     ) -> Result<(), StoreError> {
+        let core = self.cores.current();
         let mut writing = Writing {
             conn: &self.conn,
-            core: &self.core,
+            core: &core,
             now: self.clock.now(),
             rng: &mut *self.rng,
             tell,

@@ -81,6 +81,24 @@ CREATE TABLE histories (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX histories_by_time ON histories (updated_at);
 
+-- By what links, and ids of verifications with a page, a user is found; as SHA-256.
+CREATE TABLE links (
+    token BLOB PRIMARY KEY,
+    user_id INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX links_by_expiry ON links (expires_at);
+CREATE INDEX links_by_user ON links (user_id);
+
+-- Security keys and tokens that exist once, whoever has them: whose device each is, if anybody's, and how far its counter is.
+CREATE TABLE hardware (
+    id TEXT PRIMARY KEY,
+    user_id INTEGER,
+    device INTEGER,
+    document TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX hardware_by_user ON hardware (user_id) WHERE user_id IS NOT NULL;
+
 -- API credentials; revoked ones stay, so that an id is never given again.
 CREATE TABLE credentials (
     id TEXT PRIMARY KEY,
