@@ -64,7 +64,7 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
     }
 }
 
-/// Requests that are handled at once; the next is to be sent again. On two cores this many take well under a tenth of a
+/// Requests that are handled at once, without those that wait; the next is to be sent again. On two cores this many take well under a tenth of a
 /// second, so that what is let in is answered in time.
 const MOST_UNDER_WAY: usize = 1_024;
 /// The most bytes of a request's body where nothing is configured.

@@ -38,9 +38,26 @@ impl Observe {
         }))
     }
 
-    /// How many requests are being handled now.
+    /// How many requests are being handled now, but for those that wait.
     pub fn under_way(&self) -> usize {
         self.0.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Says of a request that has come through this layer that it waits, for its client or for somebody else, and takes
+    /// nothing of the machine until the answer is dropped.
+    pub fn waits(&self) -> Waits<'_> {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        Waits(&self.0.under_way)
+    }
+}
+
+/// A request waits, for as long as this lives.
+#[must_use]
+pub struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -146,6 +163,7 @@ impl RequestId {
 struct Shared {
     prefix: u32,
     next: AtomicU64,
+    /// Requests that do not wait.
     under_way: AtomicUsize,
     in_flight: OnceLock<Gauge>,
     /// The metrics of each route template, resolved when it is first asked for. Read on every request, so it is
@@ -407,11 +425,21 @@ mod tests {
     }
 
     #[test]
-    fn the_requests_that_are_under_way_are_counted_until_they_are_answered_or_given_up() {
+    fn the_requests_that_do_not_wait_are_counted_until_they_are_answered_or_given_up() {
         let layer = Observe::new(42);
         let router = Router::new()
             .route("/open", get(async || "open"))
             .route("/never", get(std::future::pending::<()>))
+            .route(
+                "/waits",
+                get({
+                    let layer = layer.clone();
+                    async move || {
+                        let _waits = layer.waits();
+                        std::future::pending::<()>().await;
+                    }
+                }),
+            )
             .layer(layer.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .build()
@@ -420,9 +448,12 @@ mod tests {
             let mut never = Box::pin(router.clone().oneshot(request("/never")));
             tokio::select! { biased; _ = &mut never => unreachable!(), () = tokio::task::yield_now() => {} }
             assert_eq!(layer.under_way(), 1);
-            router.oneshot(request("/open")).await.unwrap();
+            router.clone().oneshot(request("/open")).await.unwrap();
             assert_eq!(layer.under_way(), 1);
-            drop(never);
+            let mut waits = Box::pin(router.oneshot(request("/waits")));
+            tokio::select! { biased; _ = &mut waits => unreachable!(), () = tokio::task::yield_now() => {} }
+            assert_eq!(layer.under_way(), 1);
+            drop((never, waits));
             assert_eq!(layer.under_way(), 0);
         });
     }
