@@ -309,13 +309,14 @@ const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Mutex;
+    use std::sync::{Mutex, Once};
 
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tower::ServiceExt;
+    use tracing::subscriber::set_global_default;
 
     use super::*;
 
@@ -476,6 +477,11 @@ mod tests {
     }
 
     fn observe<T, F: Future<Output = T>>(exchange: impl FnOnce(Router) -> F) -> Observation<T> {
+        // Another test, in a thread that listens to nothing, must not be able to have the line left out for all of them.
+        static EVERYTHING: Once = Once::new();
+        EVERYTHING.call_once(|| {
+            let _: Result<(), _> = set_global_default(tracing_subscriber::registry());
+        });
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()
