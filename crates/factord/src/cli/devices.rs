@@ -45,9 +45,10 @@ impl<'a> Shown<'a> {
         let factor = core.catalogue.factor(device.factor_id);
         let is_enabled =
             factor.is_some_and(|factor| !core.policy(&user.profile).disables(factor.description()));
-        let gate = match is_enabled {
-            true => device.throttle.gate(now, &core.rules),
-            false => Gate::FactorDisabled,
+        let gate = if is_enabled {
+            device.throttle.gate(now, &core.rules)
+        } else {
+            Gate::FactorDisabled
         };
         let (state, delay) = match gate {
             Gate::Open => ("working", None),
