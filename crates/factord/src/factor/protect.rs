@@ -22,6 +22,7 @@ use crate::crypto::keys::KeyedHash;
 use crate::crypto::sealing::{Place, Sealed};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::{Channel, Message};
+use crate::messages::Content;
 use crate::mfa::Core;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
@@ -261,7 +262,16 @@ impl Record {
         };
         let place = place(SUBSCRIPTION, ceremony.user, ceremony.device);
         let to = open_text(ceremony.core, place, sealed)?;
+        let content = Content::Push {
+            display_name: ceremony.display_name,
+            time: ceremony.now,
+        };
+        let text = ceremony
+            .core
+            .write(Channel::Push, ceremony.profile, &content);
         let body = serde_json::json!({
+            "title": text.subject,
+            "body": text.body,
             "verification_id": ceremony.id,
             "user_id": ceremony.user.to_string(),
             "device_id": ceremony.device.get().to_string(),
@@ -382,8 +392,13 @@ fn approved(record: Record) -> Data {
 }
 
 fn reject(now: Timestamp, mut record: Record, reason: Reason) -> Step {
-    let reason = record.patience.denied(now).unwrap_or(reason);
-    Step::Rejected(Ending::Denied, reason, Some(Data::of(&record)))
+    let alarm = record.patience.denied(now);
+    Step::Rejected {
+        ending: Ending::Denied,
+        reason,
+        device: Some(Data::of(&record)),
+        alarm,
+    }
 }
 
 /// The first browser whose person presses the button is the one that shows the number.

@@ -315,6 +315,14 @@ fn three_denials_in_a_row_pause_push_and_raise_an_alarm() {
     world.deny_one(&phone, device);
     assert_eq!(world.alarms(), 1);
     assert_eq!(world.challenge(device).unwrap_err(), Refusal::Paused(900));
+    let told = |action, reason| {
+        let events = world.events.iter();
+        events
+            .filter(|it| (it.action, it.refused) == (action, Some(reason)))
+            .count()
+    };
+    let denied = told(Action::CompleteVerification, Reason::Denied);
+    assert_eq!((denied, told(Action::RaiseAlarm, Reason::Fatigue)), (5, 1));
     world.advance(899);
     assert_eq!(world.challenge(device).unwrap_err(), Refusal::Paused(1));
     world.advance(1);
