@@ -5,6 +5,7 @@ import os
 import pytest
 
 from harness.cluster import Cluster
+from harness.patroni import Patroni, lacking
 from harness.postgres import Postgres, programs
 
 FULL = bool(os.environ.get("FACTORD_FULL"))
@@ -37,6 +38,21 @@ def start_postgres():
     yield start
     for server in started:
         server.discard()
+
+
+@pytest.fixture
+def start_patroni():
+    if lacking():
+        missing(f"not installed (Debian packages): {', '.join(lacking())}")
+    started = []
+
+    def start(**keywords):
+        started.append(Patroni(**keywords))
+        return started[-1].start()
+
+    yield start
+    for whole in started:
+        whole.discard()
 
 
 @pytest.fixture

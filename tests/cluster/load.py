@@ -38,7 +38,8 @@ class Life(Episode):
 
 
 class Load:
-    """Workers who live one life after the other until they are told to stop."""
+    """Workers who live one life after the other until they are told to stop. `longest` is the longest that an answer took,
+    and `silence` the longest time of the last round in which nothing was acknowledged to any of them, both in seconds."""
 
     def __init__(self, server, seed):
         self.server, self.seed = server, seed
@@ -50,6 +51,7 @@ class Load:
     def __enter__(self):
         self.time = self.server.clock.fresh_step()
         self.lives, self.told = [], 0
+        self.silence, self.heard = 0.0, time.monotonic()
         self.progress = threading.Condition(self.lock)
         self.over = threading.Event()
         self.rounds += 1
@@ -92,6 +94,8 @@ class Load:
 
     def acknowledged(self):
         with self.lock:
+            now = time.monotonic()
+            self.silence, self.heard = max(self.silence, now - self.heard), now
             self.told += 1
             self.progress.notify_all()
 
