@@ -1,11 +1,12 @@
 """Three PostgreSQL servers under Patroni in strict synchronous mode, with etcd and HAProxy: from Debian's packages, as a
-user who is not root, in a temporary directory, on loopback. HAProxy finds the primary by Patroni's health check."""
+user who is not root, in a temporary directory, on loopback. HAProxy finds the primary by Patroni's health check. The
+configuration is the one that the documentation gives, with other addresses."""
 
-import json
 import os
 import pathlib
 import random
 import re
+import secrets
 import shutil
 import signal
 import socket
@@ -14,13 +15,18 @@ import tempfile
 import time
 
 import requests
+import trustme
 
 from harness.postgres import USER, Postgres, kill_server, owner, programs
+from harness.server import ROOT
 
 PATIENCE = 120
 PACKAGES = {"patroni": "patroni", "patronictl": "patroni", "etcd": "etcd-server", "haproxy": "haproxy"}
-# Short, for a failover that takes seconds: Patroni's own are 30, 10 and 10. Its rule: loop_wait + 2 retry_timeout <= ttl.
-TTL, LOOP_WAIT, RETRY_TIMEOUT = 8, 1, 3
+PAGE = ROOT / "docs" / "operations" / "high-availability.md"
+# For a failover that takes seconds. Patroni's rule: loop_wait + 2 retry_timeout <= ttl.
+QUICK = {"ttl: 20": "ttl: 8", "loop_wait: 5": "loop_wait: 1", "retry_timeout: 5": "retry_timeout: 3"}
+# What the database's server is called in its certificate, and by factord.
+NAME = "db.example.com"
 
 
 def program(name):
@@ -45,10 +51,11 @@ def versions():
 
 
 class Patroni:
-    """The whole: `synchronous` of the two standbys have to confirm each commit."""
+    """The whole: `synchronous` of the two standbys have to confirm each commit. Patroni's times are short, or
+    `as_documented`."""
 
-    def __init__(self, synchronous=1):
-        self.synchronous = synchronous
+    def __init__(self, synchronous=1, as_documented=False):
+        self.synchronous, self.as_documented = synchronous, as_documented
         self.owner = owner()
         self.base = pathlib.Path(tempfile.mkdtemp(prefix="factord-patroni-"))
         if self.owner:
@@ -56,23 +63,39 @@ class Patroni:
         self.base.chmod(0o755)
         ports = free_ports(9)
         self.port, self.etcd_port, self.etcd_peer_port = ports[:3]
-        self.members = [Member(self, n, *ports[3 + 2 * n:5 + 2 * n]) for n in range(3)]
+        self.members = [Member(self, n, *ports[2 * n + 1:2 * n + 3]) for n in (1, 2, 3)]
         self.processes = []
+        self.password = secrets.token_hex(16)
 
     def start(self):
+        self.certify()
         self.start_etcd()
         for member in self.members:
             member.configure()
             member.begin()
         self.start_haproxy()
         self.wait_settled()
-        self.primary().sql("CREATE DATABASE factord")
+        primary = self.primary()
+        primary.sql(f"CREATE ROLE {USER} LOGIN PASSWORD '{self.password}'")
+        primary.sql(f"CREATE DATABASE factord OWNER {USER}")
         return self
 
     @property
     def url(self):
-        """The database as factord sees it: through HAProxy."""
-        return f"postgres://{USER}@127.0.0.1:{self.port}/factord"
+        """The database as factord sees it: through HAProxy, under the name that its certificate has."""
+        roots = self.base / "authority.pem"
+        return f"postgres://{USER}@{NAME}:{self.port}/factord?hostaddr=127.0.0.1&sslrootcert={roots}"
+
+    def certify(self):
+        authority = trustme.CA()
+        authority.cert_pem.write_to_path(self.base / "authority.pem")
+        certificate = authority.issue_cert(NAME)
+        key = self.base / "server.key"
+        certificate.private_key_pem.write_to_path(key)
+        certificate.cert_chain_pems[0].write_to_path(self.base / "server.pem")
+        if self.owner:
+            os.chown(key, self.owner.pw_uid, self.owner.pw_gid)
+        key.chmod(0o600)
 
     def start_etcd(self):
         client, peer = f"http://127.0.0.1:{self.etcd_port}", f"http://127.0.0.1:{self.etcd_peer_port}"
@@ -82,23 +105,12 @@ class Patroni:
         self.wait("etcd answers", lambda: asked(f"{client}/health") == {"health": "true"})
 
     def start_haproxy(self):
-        servers = "\n".join(f"    server {it.name} 127.0.0.1:{it.port} check port {it.api_port}" for it in self.members)
-        (self.base / "haproxy.cfg").write_text(f"""
-defaults
-    mode tcp
-    retries 0
-    timeout connect 2s
-    timeout client 30m
-    timeout server 30m
-    timeout check 3s
-
-listen primary
-    bind 127.0.0.1:{self.port}
-    option httpchk OPTIONS /primary
-    http-check expect status 200
-    default-server inter 1s fastinter 500ms fall 3 rise 1 on-marked-down shutdown-sessions
-{servers}
-""")
+        text = block("haproxy").replace("127.0.0.1:5432", f"127.0.0.1:{self.port}")
+        for member in self.members:
+            there = f"{member.documented}:5432 check port 8008"
+            assert there in text, text
+            text = text.replace(there, f"127.0.0.1:{member.port} check port {member.api_port}")
+        (self.base / "haproxy.cfg").write_text(text)
         self.begin("haproxy", "haproxy", "-db", "-f", self.base / "haproxy.cfg")
 
     def begin(self, log, name, *arguments):
@@ -121,7 +133,7 @@ listen primary
     def primary(self):
         """The member that has the leader's key and takes writes, or None."""
         for name, role in self.seen().items():
-            member = self.members[int(name.removeprefix("db"))]
+            member = self.members[int(name.removeprefix("db")) - 1]
             if role == "leader" and member.answers("SELECT pg_is_in_recovery()") == "f":
                 return member
         return None
@@ -176,6 +188,7 @@ class Member(Postgres):
 
     def __init__(self, whole, number, port, api_port):
         self.name = f"db{number}"
+        self.documented = f"10.0.0.1{number}"
         super().__init__(base=whole.base / self.name, port=port)
         self.whole, self.api_port = whole, api_port
         self.api = f"http://127.0.0.1:{api_port}"
@@ -183,39 +196,34 @@ class Member(Postgres):
         self.agent = None
 
     def configure(self):
-        here, api = f"127.0.0.1:{self.port}", f"127.0.0.1:{self.api_port}"
-        # JSON is YAML.
-        self.config.write_text(json.dumps({
-            "scope": "factord", "name": self.name,
-            "restapi": {"listen": api, "connect_address": api},
-            "etcd3": {"hosts": f"127.0.0.1:{self.whole.etcd_port}"},
-            "bootstrap": {
-                "dcs": {
-                    "ttl": TTL, "loop_wait": LOOP_WAIT, "retry_timeout": RETRY_TIMEOUT,
-                    "synchronous_mode": True, "synchronous_mode_strict": True,
-                    "synchronous_node_count": self.whole.synchronous,
-                    "postgresql": {
-                        "use_pg_rewind": True, "use_slots": True,
-                        "remove_data_directory_on_rewind_failure": True,
-                        "remove_data_directory_on_diverged_timelines": True,
-                        "parameters": {"max_connections": 200, "shared_buffers": "64MB", "log_min_messages": "warning",
-                                       "log_min_error_statement": "panic"},
-                    },
-                },
-                "initdb": [{"encoding": "UTF8"}, {"locale": "C.UTF-8"}, "data-checksums"],
-            },
-            "postgresql": {
-                "listen": here, "connect_address": here, "data_dir": str(self.data), "bin_dir": str(self.bin),
-                "pgpass": str(self.base / "pgpass"),
-                "authentication": {"superuser": {"username": USER}, "replication": {"username": "replicator"}},
-                "parameters": {"unix_socket_directories": str(self.base)},
-                "pg_hba": ["local all all trust", "host all all 127.0.0.1/32 trust",
-                           "host replication all 127.0.0.1/32 trust"],
-            },
-        }, indent=1))
+        """What the documentation shows of the first server, with other addresses and places."""
+        changes = {
+            "name: db1": f"name: {self.name}",
+            "10.0.0.11:2379,10.0.0.12:2379,10.0.0.13:2379": f"127.0.0.1:{self.whole.etcd_port}",
+            "10.0.0.11:8008": f"127.0.0.1:{self.api_port}",
+            "10.0.0.11:5432": f"127.0.0.1:{self.port}",
+            "10.0.0.0/24": "127.0.0.1/32",
+            "/var/lib/postgresql/factord": self.data,
+            "/usr/lib/postgresql/15/bin": self.bin,
+            "/var/lib/postgresql/patroni.pgpass": self.base / "pgpass",
+            "/var/run/postgresql": self.base,
+            "/etc/patroni/server": self.whole.base / "server",
+            "synchronous_node_count: 1": f"synchronous_node_count: {self.whole.synchronous}",
+            **({} if self.whole.as_documented else QUICK),
+        }
+        text = block("yaml")
+        for documented, real in changes.items():
+            assert documented in text, f"the documentation does not say {documented!r} any more"
+            text = text.replace(documented, str(real))
+        self.config.write_text(text)
 
     def begin(self):
         self.agent = self.whole.begin(self.name, "patroni", self.config)
+
+    def sql(self, text, database="postgres"):
+        password = re.search(r"username: postgres\n +password: (\S+)", block("yaml")).group(1)
+        return self.run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", text, "-d",
+                        f"host=127.0.0.1 port={self.port} user=postgres password={password} dbname={database}").stdout.strip()
 
     def answers(self, text):
         """What the server says to a statement, or None if it says nothing."""
@@ -234,6 +242,13 @@ class Member(Postgres):
         """`kill -9` of Patroni alone: the server goes on, and does not hear that it is no primary any more."""
         kill_group(self.agent)
         self.whole.processes.remove(self.agent)
+
+
+def block(language):
+    """The one block of that language on the page that tells operators how to set this up."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE.read_text(), re.M | re.S)
+    assert len(found) == 1, f"{PAGE}: {len(found)} blocks of {language}"
+    return found[0]
 
 
 def asked(url):
