@@ -5,8 +5,7 @@ source "$(dirname "$0")/lib.sh"
 
 need python3 python3
 need oathtool oathtool
-may_install faketime faketime
-may_install strace strace
+cluster_programs
 postgres_programs || install_package postgresql 'PostgreSQL is not installed'
 python_environment venv tests/requirements.txt
 cargo build --locked --quiet --package factord

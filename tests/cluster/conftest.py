@@ -16,6 +16,11 @@ def counts(short, full):
     return full if FULL else short
 
 
+def seed(usual):
+    """What chance begins with: `FACTORD_SEED`, if it is set."""
+    return int(os.environ.get("FACTORD_SEED", usual))
+
+
 def missing(what):
     if os.environ.get("FACTORD_NEEDS_POSTGRES"):
         pytest.fail(what)

@@ -138,10 +138,15 @@ class Patroni:
                 return member
         return None
 
-    def wait_primary(self, but):
-        """Waits until another than `but` is the primary; gives it."""
-        self.wait(f"another primary than {but.name}", lambda: self.primary() not in (None, but))
-        return self.primary()
+    def synchronous_standbys(self):
+        """The members that Patroni would promote."""
+        return [it for it in self.members if self.seen().get(it.name) == "sync_standby"]
+
+    def wait_primary(self, but=None):
+        """Waits until there is a primary, another than `but`; gives it."""
+        found = []
+        self.wait(f"a primary, not {but and but.name}", lambda: found.append(self.primary()) or found[-1] not in (None, but))
+        return found[-1]
 
     def wait_settled(self):
         """Waits until two standbys stream from a primary, as many of them synchronously as ought to, and Patroni knows
@@ -155,7 +160,7 @@ class Patroni:
         rows = primary.answers("SELECT application_name, sync_state FROM pg_stat_replication WHERE state = 'streaming'") or ""
         standbys = dict(row.split("|") for row in rows.splitlines())
         synchronous = {name for name, state in standbys.items() if state == "sync"}
-        known = {name for name, role in self.seen().items() if role == "sync_standby"}
+        known = {it.name for it in self.synchronous_standbys()}
         return (set(standbys) == {it.name for it in self.members if it is not primary}
                 and len(synchronous) == self.synchronous and synchronous == known)
 
@@ -220,10 +225,14 @@ class Member(Postgres):
     def begin(self):
         self.agent = self.whole.begin(self.name, "patroni", self.config)
 
-    def sql(self, text, database="postgres"):
-        password = re.search(r"username: postgres\n +password: (\S+)", block("yaml")).group(1)
+    def sql(self, text):
         return self.run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", text, "-d",
-                        f"host=127.0.0.1 port={self.port} user=postgres password={password} dbname={database}").stdout.strip()
+                        self.superuser()).stdout.strip()
+
+    def superuser(self):
+        """How psql connects to this very server, as the superuser."""
+        password = re.search(r"username: postgres\n +password: (\S+)", block("yaml")).group(1)
+        return f"host=127.0.0.1 port={self.port} user=postgres password={password} dbname=postgres connect_timeout=5"
 
     def answers(self, text):
         """What the server says to a statement, or None if it says nothing."""
