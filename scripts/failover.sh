@@ -10,4 +10,4 @@ postgres_programs || install_package postgresql 'PostgreSQL is not installed'
 python_environment venv tests/requirements.txt
 cargo build --locked --quiet --package factord
 export FACTORD_BIN=${FACTORD_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/factord} FACTORD_FULL=1 FACTORD_NEEDS_POSTGRES=1
-"$TOOLS/venv/bin/python" -m pytest tests/cluster -q -s "$@"
+"$TOOLS/venv/bin/python" -m pytest tests/cluster -q -s -o faulthandler_timeout=1800 "$@"

@@ -31,7 +31,7 @@ NAME = "db.example.com"
 
 def program(name):
     """Where a program is: HAProxy's folder is not in everybody's path."""
-    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+    return shutil.which(name, path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:{programs()}")
 
 
 def lacking():
@@ -229,8 +229,12 @@ class Member(Postgres):
         return self.run("psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", "-c", text, "-d",
                         self.superuser()).stdout.strip()
 
+    def psql(self, text):
+        """A statement that is under way in a process of its own."""
+        return self.whole.begin("psql", "psql", "-X", "-v", "ON_ERROR_STOP=1", "-c", text, "-d", self.superuser())
+
     def superuser(self):
-        """How psql connects to this very server, as the superuser."""
+        """How psql connects to this very server."""
         password = re.search(r"username: postgres\n +password: (\S+)", block("yaml")).group(1)
         return f"host=127.0.0.1 port={self.port} user=postgres password={password} dbname=postgres connect_timeout=5"
 

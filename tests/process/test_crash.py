@@ -65,8 +65,7 @@ class Episode:
         assert made.status == 201
         secret = made.body["factor_data"]["verification_token"]
         self.secret = secret
-        # Three steps lie in the window: one for the registration, two for verifications; the clock need not move.
-        first, second, third = oath.codes(secret, at - 30, 3)
+        first, second, *third = self.codes(secret)
         done = self.ask("confirm", lambda: person.confirm(made.body["id"], first), registration=made.body["id"], code=first,
                         device=made.body["device_id"])
         assert done.status == 200
@@ -75,8 +74,9 @@ class Episode:
         assert started.status == 201
         told = self.ask("put", lambda: person.answer(started.body["id"], second), verification=started.body["id"], code=second)
         assert told.status == 200
-        told = self.ask("post", lambda: person.verify(third, device), device=device.id, code=third)
-        assert told.status == 200
+        for code in third:
+            told = self.ask("post", lambda: person.verify(code, device), device=device.id, code=code)
+            assert told.status == 200
         if choose.random() < 0.6:
             self.by_message(person)
         if choose.random() < 0.6:
@@ -86,11 +86,15 @@ class Episode:
             told = self.ask("guess", lambda: person.verify(wrong, device), device=device.id)
             assert told.status == 401
 
+    def codes(self, secret):
+        """Three steps lie in the window: one for the registration, two for verifications; the clock need not move."""
+        return oath.codes(secret, self.world.time - 30, 3)
+
     def by_message(self, person):
         made = self.ask("register", lambda: person.register(SMS, verified=True), factor=SMS)
         assert made.status == 201
         sms = Device(made.body["device_id"], made.body)
-        started = self.ask("send", lambda: person.challenge(sms), device=sms.id)
+        started = self.ask("send", lambda: person.challenge(sms, expires_in=900), device=sms.id)
         assert started.status == 201
         if self.random.random() < 0.5:
             try:
