@@ -14,6 +14,7 @@ from harness import expect, oath
 from harness.people import AUTHENTICATOR, SMS, Device, Person, Totp
 
 CRASHES = int(os.environ.get("FACTORD_CRASHES", "4"))
+SEED = 20240229
 WORKERS = 6
 UNKNOWN = None  # the request was under way when the server died: it may have happened or not
 
@@ -275,7 +276,7 @@ def crash_server(start_dev):
 
 def test_what_was_acknowledged_survives_kill_9_and_no_code_is_accepted_twice(crash_server):
     world = World(crash_server)
-    chance = random.Random(20240229)
+    chance = random.Random(SEED)
     checked = unknown = 0
     for crash in range(CRASHES):
         world.prepare(acknowledgements=chance.randrange(60, 400))
@@ -287,6 +288,7 @@ def test_what_was_acknowledged_survives_kill_9_and_no_code_is_accepted_twice(cra
             Model(episode).check()
             checked += len(episode.history)
             unknown += sum(line.status is UNKNOWN for line in episode.history)
+    print(f"\n{CRASHES} kills, {checked} lines checked, {unknown} of unknown outcome, seed {SEED}")
     assert checked > 40 * CRASHES, "there was hardly any load"
     # The kills did hit requests under way; without that the test would prove little.
     assert unknown >= CRASHES
