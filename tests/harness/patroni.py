@@ -102,7 +102,7 @@ class Patroni:
         self.begin("etcd", "etcd", "--name", "etcd", "--data-dir", self.base / "etcd", "--listen-client-urls", client,
                    "--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
                    "--initial-cluster", f"etcd={peer}")
-        self.wait("etcd answers", lambda: asked(f"{client}/health") == {"health": "true"})
+        self.wait("etcd answers", lambda: (asked(f"{client}/health") or {}).get("health") == "true")
 
     def start_haproxy(self):
         text = block("haproxy").replace("127.0.0.1:5432", f"127.0.0.1:{self.port}")
@@ -183,8 +183,9 @@ class Patroni:
         """Ends everything by its pid: those who start others first."""
         for process in self.processes:
             kill_group(process)
-        for pid in started_in(self.base):
-            kill_server(pid)
+        while left := started_in(self.base):
+            for pid in left:
+                kill_server(pid)
         shutil.rmtree(self.base, ignore_errors=True)
 
 
@@ -298,9 +299,10 @@ def kill_group(process):
 
 def started_in(base):
     """The processes whose command line names the directory: Patroni starts servers, which do not end with it."""
+    found = []
     for entry in pathlib.Path("/proc").glob("[0-9]*"):
         try:
-            if str(base).encode() in (entry / "cmdline").read_bytes():
-                yield int(entry.name)
+            found += [int(entry.name)] if str(base).encode() in (entry / "cmdline").read_bytes() else []
         except OSError:
-            pass
+            pass  # it has just ended
+    return found
