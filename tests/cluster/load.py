@@ -48,8 +48,8 @@ class Load:
     """Workers who live one life after the other until they are told to stop. `longest` is the longest that an answer took,
     and `silence` the longest time of the last round in which nothing was acknowledged to any of them, both in seconds."""
 
-    def __init__(self, server, seed):
-        self.server, self.seed = server, seed
+    def __init__(self, server, seed, workers=WORKERS):
+        self.server, self.seed, self.workers = server, seed, workers
         self.lock = threading.Lock()
         self.failures, self.refusals = [], []
         self.longest = 0.0
@@ -64,7 +64,7 @@ class Load:
         self.over = threading.Event()
         self.rounds += 1
         self.server.api.token  # before anything is lost
-        self.threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(WORKERS)]
+        self.threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(self.workers)]
         for thread in self.threads:
             thread.start()
         return self

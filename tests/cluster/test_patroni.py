@@ -6,7 +6,7 @@ import time
 import pytest
 
 from cluster.conftest import FULL, counts, seed
-from cluster.load import Load
+from cluster.load import WORKERS, Load
 from harness.patroni import versions
 
 SEED = seed(20261124)
@@ -21,7 +21,7 @@ def test_patroni_fails_over_under_load_and_nothing_is_lost_or_accepted_twice(sta
     chance = random.Random(SEED)
     patroni = start_patroni(**setting)
     cluster = start_cluster(patroni.url, env={"FACTORD_DATABASE_PASSWORD": patroni.password})
-    load = Load(cluster, SEED)
+    load = Load(cluster, SEED, workers=counts(2, WORKERS))
     lines = unknown = 0
     losses = counts(LOSSES[:1], chance.sample(LOSSES, len(LOSSES)))
     for loss in losses:
