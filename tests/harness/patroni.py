@@ -223,6 +223,11 @@ class Member(Postgres):
             text = text.replace(documented, str(real))
         self.config.write_text(text)
 
+    def as_owner(self):
+        """Nothing of our own Python's settings is Patroni's."""
+        clean = {"PATH": os.environ.get("PATH", os.defpath), "HOME": str(self.base), "LANG": "C.UTF-8"}
+        return {**super().as_owner(), "env": clean}
+
     def begin(self):
         self.agent = self.whole.begin(self.name, "patroni", self.config)
 
