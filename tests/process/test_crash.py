@@ -1,6 +1,6 @@
 """`kill -9` under load, again and again, on the same data: what was acknowledged is there, and no code is accepted
 twice. Workers write down what they asked and what they were told; after each restart a small model says for every line
-what must hold now. `FACTORD_CRASHES` is the number of kills (20 for the full test)."""
+what must hold now. `FACTORD_CRASHES` is the number of kills (200 by `make test-failover`)."""
 
 import dataclasses
 import os
