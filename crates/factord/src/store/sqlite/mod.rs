@@ -13,6 +13,7 @@ mod readers;
 mod syncer;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod upkeep;
 mod users;
 mod writer;
@@ -42,6 +43,7 @@ use crate::mfa::user::{Profile, User};
 use decision::Decision;
 pub use open::{OpenError, backup, schema};
 use readers::Readers;
+pub use transfer::Mover;
 use syncer::Progress;
 use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 
@@ -185,7 +187,7 @@ impl Store for SqliteStore {
     }
 
     fn insert_credential(&self, credential: Credential) -> Answer<'_, ()> {
-        self.write(move |writing| credentials::insert(writing.conn, &credential))
+        self.write(move |writing| credentials::insert(writing.conn, &credential, writing.now))
     }
 
     fn credential(&self, id: String) -> Answer<'_, Option<Credential>> {
