@@ -4,7 +4,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 use super::data::Data;
 use super::output::confirm;
@@ -15,6 +15,7 @@ use crate::store::{Location, sqlite};
 /// Put a backup back, so that no code that was used since works again.
 #[derive(Args, Debug)]
 #[command(
+    group(ArgGroup::new("known").args(["audit", "accept_lost_revocations"]).required(true)),
     after_help = "Examples:\n  factord restore --from backup.db --audit events.json      (SQLite)\n  factord restore --audit events.json                       (PostgreSQL, after its own tools have put the backup back)\n\nevents.json is what `factord audit list --limit 10000 --output json` printed of the database that is lost."
 )]
 pub struct Restore {
@@ -33,7 +34,6 @@ pub struct Restore {
 impl Restore {
     /// Does it.
     pub async fn run(self) -> anyhow::Result<()> {
-        self.since.required()?;
         let lost = self.since.lost()?;
         confirm(
             "end every session and disable what cannot be moved past what was used since",
