@@ -330,7 +330,7 @@ async fn user(store: &PostgresStore) -> UserId {
     made.unwrap().id
 }
 
-fn profile(username: &str) -> Profile {
+pub(in crate::store) fn profile(username: &str) -> Profile {
     Profile {
         username: Some(username.to_owned()),
         email: None,
@@ -360,7 +360,7 @@ fn telling_time() -> impl Decide<Answer = Timestamp> {
     command(|draft: &mut Draft<'_>| Ok::<_, Refusal>(draft.now))
 }
 
-async fn connect(settings: &PostgresSettings) -> Client {
+pub(in crate::store) async fn connect(settings: &PostgresSettings) -> Client {
     let tls = settings.tls().unwrap();
     let (client, connection) = settings.config.connect(tls).await.unwrap();
     tokio::spawn(connection);
