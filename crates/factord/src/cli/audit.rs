@@ -57,7 +57,14 @@ impl Audit {
         data.output.list(
             &records,
             &[
-                "ID", "AT", "USER", "DEVICE OR CLIENT", "ACTION", "OUTCOME", "REASON", "COUNT",
+                "ID",
+                "AT",
+                "USER",
+                "DEVICE OR CLIENT",
+                "ACTION",
+                "OUTCOME",
+                "REASON",
+                "COUNT",
             ],
             &rows,
         )

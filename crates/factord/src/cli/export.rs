@@ -80,7 +80,8 @@ impl Export {
         let out = Out::create(file)?;
         let (header, written) = {
             let (engine, schema) = described(location).await?;
-            let mut header = Header::new(keys, &mut clock::system_rng(), now, (engine, schema), true);
+            let mut header =
+                Header::new(keys, &mut clock::system_rng(), now, (engine, schema), true);
             if self.is_final && standing == Standing::Open {
                 mover.close(&header.stream).await?;
                 standing = Standing::Exported;
@@ -110,7 +111,10 @@ impl Export {
             note(&format!("{rows} rows were written; {state}"));
             return Ok(());
         }
-        let mut fields = vec![("file", file.display().to_string()), ("stream", header.stream.clone())];
+        let mut fields = vec![
+            ("file", file.display().to_string()),
+            ("stream", header.stream.clone()),
+        ];
         fields.extend(shown(totals));
         fields.push(("", state.to_owned()));
         let record = serde_json::json!({
@@ -131,9 +135,10 @@ impl Export {
             self.yes,
         )?;
         mover.reopen().await?;
-        self.data
-            .output
-            .done(&serde_json::json!({"open": true}), "the database is open again")
+        self.data.output.done(
+            &serde_json::json!({"open": true}),
+            "the database is open again",
+        )
     }
 }
 
@@ -167,7 +172,12 @@ async fn described(location: &Location) -> anyhow::Result<(&'static str, i64)> {
     })
 }
 
-async fn write(mover: &mut Mover, header: &Header, keys: &Keys, out: Out) -> anyhow::Result<Totals> {
+async fn write(
+    mover: &mut Mover,
+    header: &Header,
+    keys: &Keys,
+    out: Out,
+) -> anyhow::Result<Totals> {
     let mut writer = Writer::begin(out, keys, header)?;
     mover.export(|row| writer.add(&row)).await?;
     let (totals, out) = writer.end()?;
@@ -210,7 +220,11 @@ impl Out {
         if let Some((file, path)) = &self.file {
             file.sync_all()?;
             if let Some(folder) = path.parent() {
-                let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+                let folder = if folder.as_os_str().is_empty() {
+                    Path::new(".")
+                } else {
+                    folder
+                };
                 File::open(folder)?.sync_all()?;
             }
         }

@@ -72,5 +72,6 @@ const IS_BROKEN: &str = "WITH RECURSIVE start AS (
         SELECT event.id, event.previous
         FROM trail JOIN audit_events AS event ON event.id = trail.previous AND event.user_id = $1)
     SELECT EXISTS (SELECT FROM start) AND NOT EXISTS (SELECT FROM trail WHERE previous IS NULL)";
-const OF_ALL: &str = "SELECT id, at, user_id, device, action, reason, count, credential FROM audit_events
+const OF_ALL: &str =
+    "SELECT id, at, user_id, device, action, reason, count, credential FROM audit_events
     WHERE id < $1 AND at >= $2 ORDER BY id DESC LIMIT $3";

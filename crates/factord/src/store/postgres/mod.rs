@@ -12,6 +12,8 @@ mod hardware;
 mod messages;
 mod open;
 mod settings;
+#[cfg(test)]
+mod sharding;
 mod statement;
 #[cfg(test)]
 pub(super) mod tests;

@@ -237,7 +237,9 @@ impl Opening<'_> {
                 let sealed = keys.seal(rng, KEY_CHECK_PLACE, KEY_CHECK.as_bytes());
                 let insert =
                     "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-                let done = client.execute(insert, &[&KEY_CHECK, &sealed.as_str()]).await;
+                let done = client
+                    .execute(insert, &[&KEY_CHECK, &sealed.as_str()])
+                    .await;
                 done.map_err(unreachable)?;
                 let found = client.query_one(sql, &[&KEY_CHECK]).await;
                 found.map_err(unreachable)?

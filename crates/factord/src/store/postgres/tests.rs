@@ -9,8 +9,11 @@ use super::super::contract::{START, command, core, count_of, count_up, send};
 use super::*;
 use crate::clock::SystemClock;
 use crate::mfa::Core;
+use crate::mfa::data::Data;
 use crate::mfa::decision::{Decide, Draft};
+use crate::mfa::ids::DeviceNumber;
 use crate::mfa::refusal::Refusal;
+use crate::mfa::user::{Finished, Registration, Status};
 use crate::store::{StoreError, decide};
 
 /// A schema of its own on the server under test; `None` where there is no server.
@@ -309,13 +312,30 @@ fn everything(delete_user: bool) -> crate::mfa::decision::Effects {
             about: None,
             expires_at: START,
         }],
-        finished: Vec::new(),
+        finished: vec![Finished::Registration(registration())],
         links: vec![Link {
             token: TokenHash::of("a"),
             expires_at: START,
         }],
-        released: Vec::new(),
+        released: vec![DeviceNumber::from_stored(1)],
         delete_user,
+    }
+}
+
+fn registration() -> Registration {
+    Registration {
+        id: Uuid::nil(),
+        device: DeviceNumber::from_stored(1),
+        factor_id: 1,
+        display_name: String::new(),
+        created_at: START,
+        expires_at: START,
+        status: Status::Rejected,
+        ending: None,
+        destination: None,
+        guesses: 0,
+        redirect_to: None,
+        data: Data::default(),
     }
 }
 

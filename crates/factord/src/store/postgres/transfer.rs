@@ -15,8 +15,8 @@ use crate::store::StoreError;
 use crate::store::deciding::Lookup;
 use crate::store::transfer::stream::Reader;
 use crate::store::transfer::{
-    CLOSED, CLOSED_SAYS, IMPORTED, OWN_SETTINGS, RESTORED, RESTORING, Row, Standing, TABLES, Tallying,
-    Totals, TransferError, Type, Value,
+    CLOSED, CLOSED_SAYS, IMPORTED, OWN_SETTINGS, RESTORED, RESTORING, Row, Standing, TABLES,
+    Tallying, Totals, TransferError, Type, Value,
 };
 
 /// A connection for moving a database.
@@ -46,7 +46,11 @@ impl Mover {
     /// # Errors
     /// [`TransferError::Store`].
     pub async fn standing(&mut self) -> Result<Standing, TransferError> {
-        let reading = self.client.transaction().await.map_err(|error| failed(&error))?;
+        let reading = self
+            .client
+            .transaction()
+            .await
+            .map_err(|error| failed(&error))?;
         standing(&reading).await
     }
 
@@ -55,7 +59,11 @@ impl Mover {
     /// # Errors
     /// [`TransferError::Store`].
     pub async fn imported(&mut self) -> Result<Option<String>, TransferError> {
-        let reading = self.client.transaction().await.map_err(|error| failed(&error))?;
+        let reading = self
+            .client
+            .transaction()
+            .await
+            .map_err(|error| failed(&error))?;
         setting(&reading, IMPORTED).await
     }
 
@@ -81,7 +89,11 @@ impl Mover {
     pub async fn begin_restoring(&mut self) -> Result<(), TransferError> {
         let changing = self.begin().await?;
         shut(&changing).await?;
-        run(&changing, &format!("DELETE FROM settings WHERE name = '{CLOSED}'")).await?;
+        run(
+            &changing,
+            &format!("DELETE FROM settings WHERE name = '{CLOSED}'"),
+        )
+        .await?;
         begin_restoring(&changing).await?;
         commit(changing).await
     }
@@ -95,8 +107,16 @@ impl Mover {
         let triggers = tables(&changing).await?;
         let drop = |table: &String| format!("DROP TRIGGER IF EXISTS factord_closed ON {table};");
         let drops: String = triggers.iter().map(drop).collect();
-        run(&changing, &(drops + "DROP FUNCTION IF EXISTS factord_closed();")).await?;
-        run(&changing, &format!("DELETE FROM settings WHERE name = '{CLOSED}'")).await?;
+        run(
+            &changing,
+            &(drops + "DROP FUNCTION IF EXISTS factord_closed();"),
+        )
+        .await?;
+        run(
+            &changing,
+            &format!("DELETE FROM settings WHERE name = '{CLOSED}'"),
+        )
+        .await?;
         if standing(&changing).await? == Standing::Restoring {
             set_setting(&changing, RESTORING, RESTORED).await?;
         }
@@ -124,10 +144,18 @@ impl Mover {
     ///
     /// # Errors
     /// [`TransferError`]; nothing was changed then, unless the server was lost while it was committing.
-    pub async fn import(&mut self, stream: &mut Reader, keys: &Keys) -> Result<Totals, TransferError> {
+    pub async fn import(
+        &mut self,
+        stream: &mut Reader,
+        keys: &Keys,
+    ) -> Result<Totals, TransferError> {
         let changing = self.begin().await?;
         let locked = tables(&changing).await?.join(", ");
-        run(&changing, &format!("LOCK TABLE {locked} IN SHARE ROW EXCLUSIVE MODE")).await?;
+        run(
+            &changing,
+            &format!("LOCK TABLE {locked} IN SHARE ROW EXCLUSIVE MODE"),
+        )
+        .await?;
         empty(&changing).await?;
         load(&changing, stream).await?;
         let mut stored = Tallying::new(keys);
@@ -150,7 +178,10 @@ impl Mover {
     }
 
     async fn begin(&mut self) -> Result<Transaction<'_>, TransferError> {
-        self.client.transaction().await.map_err(|error| failed(&error))
+        self.client
+            .transaction()
+            .await
+            .map_err(|error| failed(&error))
     }
 }
 
@@ -159,21 +190,31 @@ async fn commit(transaction: Transaction<'_>) -> Result<(), TransferError> {
 }
 
 async fn run(transaction: &Transaction<'_>, sql: &str) -> Result<(), TransferError> {
-    transaction.batch_execute(sql).await.map_err(|error| failed(&error))
+    transaction
+        .batch_execute(sql)
+        .await
+        .map_err(|error| failed(&error))
 }
 
 fn failed(error: &tokio_postgres::Error) -> TransferError {
     TransferError::Store(unavailable(error))
 }
 
-async fn setting(transaction: &Transaction<'_>, name: &str) -> Result<Option<String>, TransferError> {
+async fn setting(
+    transaction: &Transaction<'_>,
+    name: &str,
+) -> Result<Option<String>, TransferError> {
     let sql = "SELECT value FROM settings WHERE name = $1";
     let row = transaction.query_opt(sql, &[&name]).await;
     let row = row.map_err(|error| failed(&error))?;
     Ok(row.map(|row| row.try_get(0).map_err(corrupt)).transpose()?)
 }
 
-async fn set_setting(transaction: &Transaction<'_>, name: &str, value: &str) -> Result<(), TransferError> {
+async fn set_setting(
+    transaction: &Transaction<'_>,
+    name: &str,
+    value: &str,
+) -> Result<(), TransferError> {
     let sql = "INSERT INTO settings (name, value) VALUES ($1, $2)
         ON CONFLICT (name) DO UPDATE SET value = excluded.value";
     let done = transaction.execute(sql, &[&name, &value]).await;
@@ -242,12 +283,23 @@ async fn rows(
         let columns = columns.collect::<Vec<_>>().join(", ");
         let (name, own) = (described.name, OWN_SETTINGS.join("', '"));
         let sql = match name {
-            "settings" => format!("SELECT {columns} FROM settings WHERE name NOT IN ('{own}') ORDER BY name"),
+            "settings" => {
+                format!("SELECT {columns} FROM settings WHERE name NOT IN ('{own}') ORDER BY name")
+            }
             "counters" => LAST_IDS.to_owned(),
-            _ => format!("SELECT {columns} FROM {name} ORDER BY {}", described.columns[0].0),
+            _ => format!(
+                "SELECT {columns} FROM {name} ORDER BY {}",
+                described.columns[0].0
+            ),
         };
-        run(transaction, &format!("DECLARE reading NO SCROLL CURSOR FOR {sql}")).await?;
-        let fetch = transaction.prepare(&format!("FETCH {BATCH} FROM reading")).await;
+        run(
+            transaction,
+            &format!("DECLARE reading NO SCROLL CURSOR FOR {sql}"),
+        )
+        .await?;
+        let fetch = transaction
+            .prepare(&format!("FETCH {BATCH} FROM reading"))
+            .await;
         let fetch = fetch.map_err(|error| failed(&error))?;
         loop {
             let found = transaction.query(&fetch, &[]).await;
@@ -297,7 +349,11 @@ async fn empty(transaction: &Transaction<'_>) -> Result<(), TransferError> {
     }
     // What it decides by so far goes with what comes.
     let own = OWN_SETTINGS.join("', '");
-    run(transaction, &format!("DELETE FROM settings WHERE name NOT IN ('{own}')")).await
+    run(
+        transaction,
+        &format!("DELETE FROM settings WHERE name NOT IN ('{own}')"),
+    )
+    .await
 }
 
 async fn load(transaction: &Transaction<'_>, stream: &mut Reader) -> Result<(), TransferError> {
@@ -310,7 +366,11 @@ async fn load(transaction: &Transaction<'_>, stream: &mut Reader) -> Result<(), 
     }
     insert(transaction, &batch).await?;
     // Events are never deleted, so that the newest says which number was given last.
-    run(transaction, "SELECT setval('event_ids', max(id)) FROM audit_events HAVING max(id) IS NOT NULL").await
+    run(
+        transaction,
+        "SELECT setval('event_ids', max(id)) FROM audit_events HAVING max(id) IS NOT NULL",
+    )
+    .await
 }
 
 /// Inserts rows of one table.
@@ -327,7 +387,9 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), Trans
     }
     let mut names: Vec<_> = table.columns.iter().map(|(name, _)| *name).collect();
     let columns = table.columns.iter().enumerate();
-    let mut values: Vec<Bound> = columns.map(|(at, (_, kind))| Bound::of(rows, at, *kind)).collect();
+    let mut values: Vec<Bound> = columns
+        .map(|(at, (_, kind))| Bound::of(rows, at, *kind))
+        .collect();
     if table.name == "users" {
         names.extend(["username", "email", "external_id", "next_expiry"]);
         values.extend(looked_up(rows)?);
@@ -341,7 +403,10 @@ async fn insert(transaction: &Transaction<'_>, rows: &[Row]) -> Result<(), Trans
         places.collect::<Vec<_>>().join(", ")
     );
     let values: Vec<_> = values.iter().map(Bound::value).collect();
-    let statement = transaction.prepare(&sql).await.map_err(|error| failed(&error))?;
+    let statement = transaction
+        .prepare(&sql)
+        .await
+        .map_err(|error| failed(&error))?;
     let done = transaction.execute(&statement, &values).await;
     done.map(drop).map_err(|error| failed(&error))
 }
@@ -360,23 +425,45 @@ impl Bound {
         match kind {
             Type::Integer => Self::Integers(
                 values
-                    .map(|value| if let Value::Integer(it) = value { Some(it) } else { None })
+                    .map(|value| {
+                        if let Value::Integer(it) = value {
+                            Some(it)
+                        } else {
+                            None
+                        }
+                    })
                     .collect(),
             ),
             Type::Text => Self::Texts(
                 values
-                    .map(|value| if let Value::Text(it) = value { Some(it) } else { None })
+                    .map(|value| {
+                        if let Value::Text(it) = value {
+                            Some(it)
+                        } else {
+                            None
+                        }
+                    })
                     .collect(),
             ),
             Type::Bytes => Self::Bytes(
                 values
-                    .map(|value| if let Value::Bytes(it) = value { Some(it) } else { None })
+                    .map(|value| {
+                        if let Value::Bytes(it) = value {
+                            Some(it)
+                        } else {
+                            None
+                        }
+                    })
                     .collect(),
             ),
             Type::Uuid => Self::Uuids(
                 values
                     .map(|value| {
-                        if let Value::Bytes(it) = value { Uuid::from_slice(&it).ok() } else { None }
+                        if let Value::Bytes(it) = value {
+                            Uuid::from_slice(&it).ok()
+                        } else {
+                            None
+                        }
                     })
                     .collect(),
             ),

@@ -27,7 +27,10 @@ pub(super) fn is_conflict(error: &Error) -> bool {
         return false;
     };
     // The trigger of a closed database violates a constraint, too.
-    let taken = [ffi::SQLITE_CONSTRAINT_UNIQUE, ffi::SQLITE_CONSTRAINT_PRIMARYKEY];
+    let taken = [
+        ffi::SQLITE_CONSTRAINT_UNIQUE,
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+    ];
     taken.contains(&error.extended_code)
 }
 

@@ -43,8 +43,8 @@ use crate::mfa::user::{Profile, User};
 use decision::Decision;
 pub use open::{OpenError, backup, schema};
 use readers::Readers;
-pub use transfer::Mover;
 use syncer::Progress;
+pub use transfer::Mover;
 use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 
 /// A store in a SQLite file. Several processes may use the same file; none keeps anything of a user in memory.

@@ -15,8 +15,8 @@ use crate::store::StoreError;
 use crate::store::deciding::Lookup;
 use crate::store::transfer::stream::Reader;
 use crate::store::transfer::{
-    CLOSED, CLOSED_SAYS, IMPORTED, OWN_SETTINGS, RESTORED, RESTORING, Row, Standing, TABLES, Tallying, Totals,
-    TransferError, Type, Value,
+    CLOSED, CLOSED_SAYS, IMPORTED, OWN_SETTINGS, RESTORED, RESTORING, Row, Standing, TABLES,
+    Tallying, Totals, TransferError, Type, Value,
 };
 
 /// A connection for moving the database in a folder. Its commits are on the disk when they return.
@@ -186,10 +186,15 @@ fn rows(
         let (columns, name) = (columns.join(", "), described.name);
         let own = OWN_SETTINGS.join("', '");
         let sql = match name {
-            "settings" => format!("SELECT {columns} FROM settings WHERE name NOT IN ('{own}') ORDER BY name"),
+            "settings" => {
+                format!("SELECT {columns} FROM settings WHERE name NOT IN ('{own}') ORDER BY name")
+            }
             "finished" => format!("SELECT {columns} FROM finished ORDER BY number"),
             "counters" => LAST_IDS.to_owned(),
-            _ => format!("SELECT {columns} FROM {name} ORDER BY {}", described.columns[0].0),
+            _ => format!(
+                "SELECT {columns} FROM {name} ORDER BY {}",
+                described.columns[0].0
+            ),
         };
         let mut statement = conn.prepare(&sql)?;
         let mut found = statement.query(())?;
@@ -231,14 +236,23 @@ fn empty(conn: &Connection) -> Result<(), TransferError> {
     }
     // What it decides by so far goes with what comes.
     let own = OWN_SETTINGS.join("', '");
-    conn.execute(&format!("DELETE FROM settings WHERE name NOT IN ('{own}')"), ())?;
+    conn.execute(
+        &format!("DELETE FROM settings WHERE name NOT IN ('{own}')"),
+        (),
+    )?;
     Ok(())
 }
 
 fn load(conn: &Connection, stream: &mut Reader) -> Result<(), TransferError> {
     let mut statements = TABLES
         .iter()
-        .map(|table| Ok(if table.name == "counters" { None } else { Some(insert(conn, table)?) }))
+        .map(|table| {
+            Ok(if table.name == "counters" {
+                None
+            } else {
+                Some(insert(conn, table)?)
+            })
+        })
         .collect::<Result<Vec<Option<Statement<'_>>>, rusqlite::Error>>()?;
     while let Some(row) = stream.next_row()? {
         match &mut statements[row.table] {
@@ -248,13 +262,15 @@ fn load(conn: &Connection, stream: &mut Reader) -> Result<(), TransferError> {
                 if TABLES[row.table].name == "users" {
                     values.extend(looked_up(&row)?);
                 }
-                statement.execute(params_from_iter(values)).map_err(|error| {
-                    if is_conflict(&error) {
-                        TransferError::Store(StoreError::Conflict(TABLES[row.table].name))
-                    } else {
-                        error.into()
-                    }
-                })?;
+                statement
+                    .execute(params_from_iter(values))
+                    .map_err(|error| {
+                        if is_conflict(&error) {
+                            TransferError::Store(StoreError::Conflict(TABLES[row.table].name))
+                        } else {
+                            error.into()
+                        }
+                    })?;
             }
         }
     }

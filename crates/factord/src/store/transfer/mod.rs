@@ -34,7 +34,9 @@ pub enum TransferError {
     #[error("this is not what `factord export` writes: {0}")]
     NotAStream(&'static str),
     /// A newer factord wrote it.
-    #[error("the stream has version {found}, and this factord knows {known}: use the newer factord")]
+    #[error(
+        "the stream has version {found}, and this factord knows {known}: use the newer factord"
+    )]
     Version {
         /// Its version.
         found: u32,
@@ -42,10 +44,14 @@ pub enum TransferError {
         known: u32,
     },
     /// It was sealed by another key.
-    #[error("the stream was sealed with another key: name the key of the database that it was written from")]
+    #[error(
+        "the stream was sealed with another key: name the key of the database that it was written from"
+    )]
     WrongKey,
     /// A line was altered, left out, repeated, or taken from elsewhere.
-    #[error("line {line} of the stream is not the one that was written there: nothing was imported")]
+    #[error(
+        "line {line} of the stream is not the one that was written there: nothing was imported"
+    )]
     Altered {
         /// Counted from 1.
         line: u64,
@@ -120,4 +126,5 @@ pub const RESTORED: &str = "no";
 /// Settings that are about one database, and do not go with what is in it.
 pub(super) const OWN_SETTINGS: [&str; 5] = ["key_check", "pinged_at", CLOSED, RESTORING, IMPORTED];
 /// What a database that was exported for good says to whoever tries to change it.
-pub(super) const CLOSED_SAYS: &str = "this database is closed: it was exported for good, or is being restored or imported";
+pub(super) const CLOSED_SAYS: &str =
+    "this database is closed: it was exported for good, or is being restored or imported";

@@ -21,9 +21,7 @@ impl Mover {
     pub async fn open(location: &Location) -> Result<Self, TransferError> {
         Ok(match location {
             Location::Directory(directory) => Self::Sqlite(sqlite::Mover::open(directory)?),
-            Location::Postgres(settings) => {
-                Self::Postgres(postgres::Mover::open(settings).await?)
-            }
+            Location::Postgres(settings) => Self::Postgres(postgres::Mover::open(settings).await?),
         })
     }
 

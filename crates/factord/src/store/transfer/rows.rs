@@ -103,7 +103,9 @@ fn read(value: serde_json::Value, kind: Type) -> Option<Value> {
         (Json::Null, _) => Value::Null,
         (Json::Number(number), Type::Integer) => Value::Integer(number.as_i64()?),
         (Json::String(text), Type::Text) => Value::Text(text),
-        (Json::String(text), Type::Bytes) => Value::Bytes(BASE64_NOPAD.decode(text.as_bytes()).ok()?),
+        (Json::String(text), Type::Bytes) => {
+            Value::Bytes(BASE64_NOPAD.decode(text.as_bytes()).ok()?)
+        }
         (Json::String(text), Type::Uuid) => {
             let bytes = BASE64_NOPAD.decode(text.as_bytes()).ok()?;
             (bytes.len() == 16).then_some(Value::Bytes(bytes))?

@@ -14,8 +14,8 @@ use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::rows::{Row, TABLES, Tally, Tallying, Totals};
 use super::TransferError;
+use super::rows::{Row, TABLES, Tally, Tallying, Totals};
 use crate::clock::Timestamp;
 use crate::crypto::keys::Keys;
 
@@ -190,12 +190,20 @@ impl Reader {
         let sealed = sealed_bytes(&text).ok_or_else(altered)?;
         if let Some(opened) = open(&self.cipher, self.line, false, &sealed) {
             let row = Row::from_json(&opened).ok_or_else(altered)?;
-            tallying.add(row.table, std::str::from_utf8(&opened).map_err(|_| altered())?);
+            tallying.add(
+                row.table,
+                std::str::from_utf8(&opened).map_err(|_| altered())?,
+            );
             return Ok(Some(row));
         }
         let opened = open(&self.cipher, self.line, true, &sealed).ok_or_else(altered)?;
         let written = read_totals(&opened).ok_or_else(altered)?;
-        if !self.input.fill_buf().map_err(TransferError::Read)?.is_empty() {
+        if !self
+            .input
+            .fill_buf()
+            .map_err(TransferError::Read)?
+            .is_empty()
+        {
             return Err(TransferError::GoesOn {
                 line: self.line + 1,
             });

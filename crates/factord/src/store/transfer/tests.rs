@@ -161,10 +161,15 @@ fn assert_all_carried(engine: &str, columns: &[(String, String)]) {
             "{engine}: {table}.{column} must be either in TABLES or in LEFT_OUT"
         );
     }
-    let exists = |table: &str, column: &str| columns.contains(&(table.to_owned(), column.to_owned()));
+    let exists =
+        |table: &str, column: &str| columns.contains(&(table.to_owned(), column.to_owned()));
     for table in TABLES.iter().filter(|table| table.name != "counters") {
         for (column, _) in table.columns {
-            assert!(exists(table.name, column), "{engine}: {}.{column}", table.name);
+            assert!(
+                exists(table.name, column),
+                "{engine}: {}.{column}",
+                table.name
+            );
         }
     }
 }
@@ -204,7 +209,11 @@ fn sqlite_store(folder: &std::path::Path) -> Arc<dyn Store> {
 }
 
 async fn postgres_store(settings: &PostgresSettings) -> Arc<dyn Store> {
-    Arc::new(PostgresStore::open(settings.clone(), core(1)).await.unwrap())
+    Arc::new(
+        PostgresStore::open(settings.clone(), core(1))
+            .await
+            .unwrap(),
+    )
 }
 
 async fn open(location: &Location) -> Arc<dyn Store> {
@@ -240,7 +249,9 @@ async fn fill(store: &dyn Store) {
         let name = format!("Ümläut\u{0}{number}");
         let user = store.create_user(profile(&name)).await.unwrap().id;
         if number % 40 == 0 {
-            decide(store, user, command(|draft| Ok(count_up(draft)))).await.unwrap();
+            decide(store, user, command(|draft| Ok(count_up(draft))))
+                .await
+                .unwrap();
             decide(store, user, send("1")).await.unwrap();
         }
     }

@@ -104,9 +104,10 @@ CREATE INDEX hardware_by_user ON hardware (user_id) WHERE user_id IS NOT NULL;
 
 -- By what links, and ids of verifications with a page, a user is found; as SHA-256.
 CREATE TABLE links (
-    token bytea PRIMARY KEY,
+    token bytea NOT NULL,
     user_id bigint NOT NULL,
-    expires_at bigint NOT NULL
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (token, user_id)
 );
 CREATE INDEX links_by_expiry ON links (expires_at);
 CREATE INDEX links_by_user ON links (user_id);
