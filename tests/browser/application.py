@@ -4,6 +4,7 @@ code. It completes a verification in the browser in which it began, and in no ot
 import http.cookies
 import http.server
 import secrets
+import ssl
 import threading
 import urllib.parse
 
@@ -13,7 +14,7 @@ import onelogin
 class Application:
     """Serves `/login?user=&device=` and `/in` on a loopback port of its own."""
 
-    def __init__(self, mfa):
+    def __init__(self, mfa, certificate=None):
         self.mfa = mfa
         self.sessions = {}  # cookie -> (user id, verification id)
         self.refused = []  # addresses that came with the verification of another browser
@@ -27,7 +28,13 @@ class Application:
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://localhost:{self.server.server_port}"
+        scheme = "http"
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            certificate.configure_cert(context)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+            scheme = "https"
+        self.url = f"{scheme}://localhost:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def begin(self, user_id, device_id):

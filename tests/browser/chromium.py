@@ -15,9 +15,10 @@ PATIENCE = 30
 class Chromium:
     """One process and the connection to it."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *more):
         arguments = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--no-first-run",
-                     "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
+                     "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
+                     *more]
         if os.getuid() == 0:
             arguments.append("--no-sandbox")  # Chromium's sandbox refuses to run as root, as in a container
         self.process = subprocess.Popen(["chromium", *arguments, "about:blank"], stdin=subprocess.DEVNULL,

@@ -145,6 +145,7 @@ def test_what_holds_for_whom_is_shown(one):
     assert everybody["group"] is None and finance["group"] == "finance"
     assert finance["offered"] == [{"factor": "recovery_codes", "factor_id": RECOVERY, "devices": 1}]
     assert legal["disabled"] == ["recovery_codes"]
+    assert (legal["number_matching"], legal["number_digits"]) == ("on_request", 2)
     assert legal["offered"] == [
         {"factor": "authenticator", "factor_id": AUTHENTICATOR, "devices": 2},
         {"factor": "protect", "factor_id": PROTECT, "devices": 1},

@@ -1,8 +1,9 @@
 //! The users that are measured with: each has an authenticator app, whose codes are computed here. A code is good for
 //! one use, so the server's clock is moved on by a time step whenever every user has had a turn.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use anyhow::Context;
 use factord::crypto::otp::{self, Algorithm};
@@ -17,13 +18,38 @@ use crate::connection::{Connection, Target};
 pub struct Population {
     members: Vec<Member>,
     turns: AtomicUsize,
-    /// The time step of the first round of turns; each round is one step later.
-    first_step: i64,
-    /// The last time step that the server accepts now.
-    last_step: AtomicI64,
+    clock: RwLock<ServerClock>,
     moving: Mutex<()>,
+    /// What the names of newcomers begin with.
+    epoch: i64,
     /// Users that were created beyond the members.
     newcomers: AtomicU64,
+}
+
+/// What time the server has.
+#[derive(Clone, Copy, Debug)]
+struct ServerClock {
+    /// What it said.
+    said: i64,
+    /// When it said so.
+    at: Instant,
+}
+
+impl ServerClock {
+    /// Asks the server, after moving its clock on.
+    async fn ask(target: &Target, advance: u64) -> anyhow::Result<Self> {
+        let said = target.advance(advance).await?;
+        let at = Instant::now();
+        Ok(Self { said, at })
+    }
+
+    /// The time step that the server is in; at its edges perhaps the one before or after, which it takes as well.
+    fn step(self) -> i64 {
+        let elapsed = i64::try_from(self.at.elapsed().as_secs()).unwrap_or(i64::MAX);
+        self.said
+            .saturating_add(elapsed)
+            .div_euclid(otp::STEP_SECONDS)
+    }
 }
 
 /// A user with an authenticator app.
@@ -34,6 +60,8 @@ pub struct Member {
     /// The device's id.
     pub device: u64,
     secret: Box<[u8]>,
+    /// The last time step whose code was used, or is about to be.
+    last_step: AtomicI64,
 }
 
 /// A member's turn.
@@ -42,7 +70,7 @@ pub struct Turn<'a> {
     /// Whose it is.
     pub member: &'a Member,
     /// A time step whose code the server takes now, and has not had yet.
-    pub step: i64,
+    step: i64,
     /// Counts how often every member has had a turn.
     pub round: usize,
 }
@@ -68,6 +96,11 @@ impl Member {
     fn code(&self, step: i64) -> String {
         format!("{:06}", self.number(step))
     }
+
+    /// Whether the step is later than all that were used; then it is taken.
+    fn take(&self, step: i64) -> bool {
+        self.last_step.fetch_max(step, Ordering::AcqRel) < step
+    }
 }
 
 impl Population {
@@ -80,28 +113,33 @@ impl Population {
         &self.members[turn.wrapping_mul(PRIME) % self.members.len()]
     }
 
-    /// The next member, and a time step that the server accepts of it now: each round of turns is one step later than
-    /// the one before, and moves the server's clock.
+    /// The next member, and a time step whose code it has not used. If there is none yet, the server's clock is moved on.
     ///
     /// # Errors
     /// If the clock cannot be moved.
     pub async fn turn(&self, target: &Target) -> anyhow::Result<Turn<'_>> {
         let number = self.turns.fetch_add(1, Ordering::Relaxed);
-        let round = number / self.members.len();
-        let step = self.first_step + i64::try_from(round)?;
-        if step > self.last_step.load(Ordering::Acquire) {
+        let member = self.member_of(number);
+        loop {
+            let step = self.clock().step();
+            if member.take(step) {
+                let round = number / self.members.len();
+                return Ok(Turn {
+                    member,
+                    step,
+                    round,
+                });
+            }
             let _moving = self.moving.lock().await;
-            if step > self.last_step.load(Ordering::Acquire) {
-                let now = target.advance(otp::STEP_SECONDS.unsigned_abs()).await?;
-                self.last_step
-                    .store(now.div_euclid(otp::STEP_SECONDS) + 1, Ordering::Release);
+            if self.clock().step() == step {
+                let moved = ServerClock::ask(target, otp::STEP_SECONDS.unsigned_abs()).await?;
+                *self.clock.write().unwrap_or_else(PoisonError::into_inner) = moved;
             }
         }
-        Ok(Turn {
-            member: self.member_of(number),
-            step,
-            round,
-        })
+    }
+
+    fn clock(&self) -> ServerClock {
+        *self.clock.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Creates another user and enrols a device: three calls.
@@ -110,7 +148,7 @@ impl Population {
     /// If an answer is not what it must be.
     pub async fn newcomer(&self, connection: &mut Connection) -> anyhow::Result<()> {
         let number = self.newcomers.fetch_add(1, Ordering::Relaxed);
-        let name = format!("newcomer-{}-{number}", self.first_step);
+        let name = format!("newcomer-{}-{number}", self.epoch);
         enrol_one(connection, &name).await.map(drop)
     }
 }
@@ -145,13 +183,12 @@ pub async fn enrol(target: &Target, count: usize) -> anyhow::Result<Population> 
         members.extend(done??);
     }
     members.sort_unstable_by_key(|member| member.user);
-    let step = target.advance(60).await?.div_euclid(otp::STEP_SECONDS);
     Ok(Population {
         members,
         turns: AtomicUsize::new(0),
-        first_step: step,
-        last_step: AtomicI64::new(step + 1),
+        clock: RwLock::new(ServerClock::ask(target, 60).await?),
         moving: Mutex::new(()),
+        epoch,
         newcomers: AtomicU64::new(0),
     })
 }
@@ -181,6 +218,7 @@ async fn enrol_one(connection: &mut Connection, name: &str) -> anyhow::Result<Me
         user,
         device: text("/device_id")?.parse()?,
         secret: secret.into(),
+        last_step: AtomicI64::new(0),
     };
     // A registration lives for two minutes, so that its end tells the server's time.
     let ends: jiff::Timestamp = text("/expires_at")?.parse()?;

@@ -1,6 +1,7 @@
 //! What the process says of itself: log lines through a buffer that no request waits for, and metrics in the form
 //! that Prometheus reads.
 
+mod format;
 mod lines;
 
 use std::io;
@@ -14,6 +15,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 
 use crate::config::{LogFormat, LogSettings};
+use format::{JsonLine, TextLine};
 use lines::{Flusher, Lines};
 
 /// The telemetry of a process. Dropping it writes out the lines that are still in the buffer, so it belongs at the
@@ -96,15 +98,12 @@ fn log_layer<S>(log: &LogSettings, lines: Lines) -> impl Layer<S>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    let format = tracing_subscriber::fmt::layer().with_writer(lines);
+    let format = tracing_subscriber::fmt::layer()
+        .with_ansi(false)
+        .with_writer(lines);
     let format = match log.format {
-        LogFormat::Json => format
-            .json()
-            .flatten_event(true)
-            .with_current_span(false)
-            .with_span_list(false)
-            .boxed(),
-        LogFormat::Text => format.with_ansi(false).boxed(),
+        LogFormat::Json => format.event_format(JsonLine).boxed(),
+        LogFormat::Text => format.event_format(TextLine).boxed(),
     };
     format.with_filter(log.level.0.clone())
 }
@@ -134,11 +133,14 @@ mod tests {
     fn a_line_for_machines_is_one_flat_object() {
         let text = logged(LogFormat::Json);
         let line: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(line["level"], "WARN");
-        assert_eq!(line["target"], "factord::test");
-        assert_eq!(line["message"], "said");
-        assert_eq!(line["count"], 7);
         assert!(line["timestamp"].as_str().unwrap().ends_with('Z'), "{text}");
+        let mut line = line;
+        line["timestamp"] = "now".into();
+        let expected = serde_json::json!({
+            "timestamp": "now", "level": "WARN", "target": "factord::test", "message": ODD,
+            "count": 7, "below": -3, "right": true, "name": ODD, "shown": ODD,
+        });
+        assert_eq!(line, expected);
         assert_eq!(
             text.lines().count(),
             1,
@@ -149,10 +151,10 @@ mod tests {
     #[test]
     fn a_line_for_people_reads_as_text() {
         let text = logged(LogFormat::Text);
-        assert!(
-            text.ends_with("WARN factord::test: said count=7\n"),
-            "{text}"
-        );
+        let end = "WARN factord::test: a \"b\"\u{fffd}\\ c count=7 below=-3 right=true name=\"a \\\"b\\\"\\n\\\\ c\" \
+                   shown=a \"b\"\u{fffd}\\ c\n";
+        assert!(text.ends_with(end), "{text}");
+        assert_eq!(text.lines().count(), 1);
     }
 
     fn logged(format: LogFormat) -> String {
@@ -164,13 +166,19 @@ mod tests {
         };
         let subscriber = tracing_subscriber::registry().with(log_layer(&log, lines));
         tracing::subscriber::with_default(subscriber, || {
-            tracing::warn!(target: "factord::test", count = 7, "said");
+            tracing::warn!(
+                target: "factord::test",
+                count = 7_u64, below = -3_i64, right = true, name = ODD, shown = %ODD, nothing = None::<u64>, "{ODD}"
+            );
             tracing::debug!(target: "factord::test", "unsaid");
         });
         drop(flusher);
         let bytes = output.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
     }
+
+    /// Text that would not stay within one line, or one string, as it is.
+    const ODD: &str = "a \"b\"\n\\ c";
 
     #[derive(Clone, Default)]
     struct Output(Arc<Mutex<Vec<u8>>>);

@@ -95,11 +95,15 @@ async fn open(location: &Location, config: Administration) -> anyhow::Result<Nod
         service_name,
         texts,
         notices,
+        rules,
+        policies,
     } = config;
     let is_devs =
         matches!(location, Location::Directory(directory) if directory.join(DEV_KEY_FILE).exists());
     let setup = Setup {
         service_name,
+        rules,
+        policies,
         texts,
         notices: notices.switches,
         channels: if is_devs {

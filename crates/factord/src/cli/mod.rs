@@ -5,6 +5,7 @@ mod backup;
 mod credential;
 mod data;
 mod dev;
+mod devices;
 mod export;
 mod import;
 mod key;

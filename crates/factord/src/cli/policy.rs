@@ -134,6 +134,8 @@ struct Shown {
     offered: Vec<Offered>,
     disabled: Vec<&'static str>,
     magic_link: &'static str,
+    number_matching: &'static str,
+    number_digits: usize,
     default_expires_in: i64,
     max_expires_in: i64,
     max_token_expires_in: i64,
@@ -169,6 +171,8 @@ impl Shown {
                 .filter(|key| policy.disables_key(key))
                 .collect(),
             magic_link: policy.magic_link.as_str(),
+            number_matching: policy.number_matching.as_str(),
+            number_digits: policy.number_digits,
             default_expires_in: policy.default_expires_in,
             max_expires_in: policy.max_expires_in,
             max_token_expires_in: policy.max_token_expires_in,
@@ -193,6 +197,7 @@ impl Shown {
             list(&offered),
             list(&disabled),
             self.magic_link.to_owned(),
+            format!("{}, {} digits", self.number_matching, self.number_digits),
             format!(
                 "{}, at most {}",
                 self.default_expires_in, self.max_expires_in
@@ -216,6 +221,7 @@ const HEADINGS: &[&str] = &[
     "OFFERED",
     "DISABLED",
     "MAGIC LINK",
+    "NUMBER",
     "EXPIRES IN",
     "TOKENS",
 ];

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::data::{Data, find_user};
+use super::devices;
 use super::output::{Output, confirm, note};
 use crate::mfa::profile::{DeleteUser, UpdateProfile};
 use crate::mfa::refusal::Refusal;
@@ -40,6 +41,17 @@ pub enum User {
     /// Show a user
     #[command(after_help = "Example:\n  factord user show ada@example.com")]
     Show {
+        /// An id, a username or an e-mail address
+        user: String,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// List what a user has enrolled, and how each device stands
+    #[command(
+        after_help = "Example:\n  factord user devices ada@example.com\n\nDETAIL is what the factor says of a device: how many \
+                      recovery codes are left, which key or token it is."
+    )]
+    Devices {
         /// An id, a username or an e-mail address
         user: String,
         #[command(flatten)]
@@ -86,6 +98,7 @@ impl User {
             Self::Create { new, data } => create(&data, new).await,
             Self::List { after, limit, data } => list(&data, after, usize::try_from(limit)?).await,
             Self::Show { user, data } => show(&data, &user).await,
+            Self::Devices { user, data } => devices::list(&data, &user).await,
             Self::Delete { user, yes, data } => delete(&data, &user, yes).await,
         }
     }
@@ -201,7 +214,7 @@ async fn delete(data: &Data, text: &str, yes: bool) -> anyhow::Result<()> {
 }
 
 /// The user that a person means, who must be there.
-async fn existing(node: &Node, text: &str) -> anyhow::Result<user::User> {
+pub(super) async fn existing(node: &Node, text: &str) -> anyhow::Result<user::User> {
     match node.service.user(find_user(node, text).await?).await {
         Err(Error::NoSuchUser) => {
             anyhow::bail!("there is no user {text}: `factord user list` shows them")

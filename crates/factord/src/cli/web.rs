@@ -47,6 +47,8 @@ pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
 
 fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
     let (metrics, store) = (telemetry.metrics(), Arc::clone(&node.store));
+    let observe = Observe::new(clock::system_rng().next_u32());
+    let counter = observe.clone();
     tokio::spawn(metrics.clone().keep_up());
     AppState {
         service: node.service.clone(),
@@ -57,11 +59,14 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         body_bytes: BODY_BYTES,
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),
-        overloaded: Arc::new(move || store.is_congested()),
-        observe: Observe::new(clock::system_rng().next_u32()),
+        overloaded: Arc::new(move || store.is_congested() || counter.under_way() > MOST_UNDER_WAY),
+        observe,
     }
 }
 
+/// Requests that are handled at once, without those that wait; the next is to be sent again. On two cores this many take well under a tenth of a
+/// second, so that what is let in is answered in time.
+const MOST_UNDER_WAY: usize = 1_024;
 /// The most bytes of a request's body where nothing is configured.
 const BODY_BYTES: usize = 64 * 1024;
 /// How long it may take where nothing is configured.

@@ -121,6 +121,10 @@ pub struct Administration {
     pub texts: Texts,
     /// Which notices are sent, and by what ways.
     pub notices: Notices,
+    /// The numbers that decisions depend on.
+    pub rules: Rules,
+    /// What which users may enrol, use and ask for.
+    pub policies: Policies,
 }
 
 /// The bounds of connections and requests.
@@ -273,8 +277,8 @@ impl Storage {
 }
 
 impl Administration {
-    /// Reads only what an administrative command needs. Templates that are wrong are warned of, and not used: they are no
-    /// reason to do nothing.
+    /// Reads only what an administrative command needs. Templates and policies that are wrong are warned of, and not used:
+    /// they are no reason to do nothing.
     ///
     /// # Errors
     /// As [`Config::load`], but nothing is missing except a sealing key.
@@ -287,7 +291,9 @@ impl Administration {
         } = read(sources);
         let public_url = settings.public_url.as_ref().map(|url| &url.0);
         let (texts, wrong) = settings.messages.resolve(public_url);
-        warnings.extend(wrong.iter().map(Problem::to_string));
+        let (policies, wrong_policies) = settings.policy.resolve();
+        let wrong = wrong.iter().chain(&wrong_policies);
+        warnings.extend(wrong.map(Problem::to_string));
         match storage(sources, &settings, &mut problems) {
             Some(storage) if problems.is_empty() => {
                 let config = Self {
@@ -298,6 +304,8 @@ impl Administration {
                         switches: settings.notices,
                         channels: settings.delivery.resolve(sources).0.channels(),
                     },
+                    rules: settings.rules,
+                    policies,
                 };
                 Ok(Loaded { config, warnings })
             }

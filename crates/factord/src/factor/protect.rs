@@ -44,6 +44,17 @@ pub enum NumberMatching {
     Always,
 }
 
+impl NumberMatching {
+    /// As the configuration writes it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::OnRequest => "on_request",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// The factor.
 pub struct Protect;
 

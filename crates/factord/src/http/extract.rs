@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::extract::path::ErrorKind;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request};
+use bytes::Bytes;
 use http::HeaderMap;
 use http::request::Parts;
 use serde::de::{Deserialize, DeserializeOwned, Deserializer, Visitor};
@@ -42,7 +43,7 @@ impl AppState {
         let (mut parts, mut body) = request.into_parts();
         let admitted = self.check(permission, &mut parts, &mut body).await;
         if admitted.is_err() {
-            body::drain(&parts.headers, body, self.body_timeout).await;
+            self.drain(&parts.headers, body).await;
         }
         admitted
     }
@@ -76,6 +77,18 @@ impl AppState {
         }
         metrics::counter!("factord_requests_shed_total").increment(1);
         Err(Error::Unavailable)
+    }
+
+    /// Reads a body, as [`body::read`].
+    pub(super) async fn read(&self, headers: &HeaderMap, body: &mut Body) -> Result<Bytes, Error> {
+        let _waits = self.observe.waits();
+        body::read(headers, body, self.body_bytes, self.body_timeout).await
+    }
+
+    /// Takes what is still under way of a body that nobody wants, as [`body::drain`].
+    pub(super) async fn drain(&self, headers: &HeaderMap, body: Body) {
+        let _waits = self.observe.waits();
+        body::drain(headers, body, self.body_timeout).await;
     }
 
     /// Reads the body of a request that needs no token.
@@ -187,7 +200,7 @@ impl<T: DeserializeOwned> FromBody for Json<T> {
         if MediaType::of(headers) != MediaType::Json {
             return Err(Error::UnsupportedMediaType);
         }
-        let bytes = body::read(headers, body, app.body_bytes, app.body_timeout).await?;
+        let bytes = app.read(headers, body).await?;
         body::json(&bytes).map(Self)
     }
 }

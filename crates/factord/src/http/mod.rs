@@ -146,7 +146,7 @@ async fn no_such_method(State(app): State<App>, request: Request) -> Response {
 async fn unwanted(app: &AppState, request: Request, error: Error) -> Response {
     let answer = shaped_for(&request, error);
     let (parts, body) = request.into_parts();
-    body::drain(&parts.headers, body, app.body_timeout).await;
+    app.drain(&parts.headers, body).await;
     answer
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -32,9 +32,32 @@ impl Observe {
         Self(Arc::new(Shared {
             prefix,
             next: AtomicU64::new(1),
+            under_way: AtomicUsize::new(0),
             in_flight: OnceLock::new(),
             routes: ArcSwap::default(),
         }))
+    }
+
+    /// How many requests are being handled now, but for those that wait.
+    pub fn under_way(&self) -> usize {
+        self.0.under_way.load(Ordering::Relaxed)
+    }
+
+    /// Says of a request that has come through this layer that it waits, for its client or for somebody else, and takes
+    /// nothing of the machine until the answer is dropped.
+    pub fn waits(&self) -> Waits<'_> {
+        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        Waits(&self.0.under_way)
+    }
+}
+
+/// A request waits, for as long as this lives.
+#[must_use]
+pub struct Waits<'a>(&'a AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -140,6 +163,8 @@ impl RequestId {
 struct Shared {
     prefix: u32,
     next: AtomicU64,
+    /// Requests that do not wait.
+    under_way: AtomicUsize,
     in_flight: OnceLock<Gauge>,
     /// The metrics of each route template, resolved when it is first asked for. Read on every request, so it is
     /// copied to be changed; there are only as many entries as the router has routes.
@@ -156,6 +181,7 @@ impl Shared {
             .in_flight
             .get_or_init(|| metrics::gauge!("factord_http_requests_in_flight"));
         in_flight.increment(1);
+        self.under_way.fetch_add(1, Ordering::Relaxed);
         Record {
             id: RequestId {
                 prefix: self.prefix,
@@ -207,6 +233,7 @@ struct Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let lasted = self.began.elapsed();
+        self.shared.under_way.fetch_sub(1, Ordering::Relaxed);
         if let Some(in_flight) = self.shared.in_flight.get() {
             in_flight.decrement(1);
         }
@@ -282,13 +309,14 @@ const CLASSES: [&str; 6] = ["aborted", "1xx", "2xx", "3xx", "4xx", "5xx"];
 #[cfg(test)]
 mod tests {
     use std::io;
-    use std::sync::Mutex;
+    use std::sync::{Mutex, Once};
 
     use axum::Router;
     use axum::body::Body;
     use axum::routing::get;
     use metrics_exporter_prometheus::PrometheusBuilder;
     use tower::ServiceExt;
+    use tracing::subscriber::set_global_default;
 
     use super::*;
 
@@ -398,6 +426,40 @@ mod tests {
     }
 
     #[test]
+    fn the_requests_that_do_not_wait_are_counted_until_they_are_answered_or_given_up() {
+        let layer = Observe::new(42);
+        let router = Router::new()
+            .route("/open", get(async || "open"))
+            .route("/never", get(std::future::pending::<()>))
+            .route(
+                "/waits",
+                get({
+                    let layer = layer.clone();
+                    async move || {
+                        let _waits = layer.waits();
+                        std::future::pending::<()>().await;
+                    }
+                }),
+            )
+            .layer(layer.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut never = Box::pin(router.clone().oneshot(request("/never")));
+            tokio::select! { biased; _ = &mut never => unreachable!(), () = tokio::task::yield_now() => {} }
+            assert_eq!(layer.under_way(), 1);
+            router.clone().oneshot(request("/open")).await.unwrap();
+            assert_eq!(layer.under_way(), 1);
+            let mut waits = Box::pin(router.oneshot(request("/waits")));
+            tokio::select! { biased; _ = &mut waits => unreachable!(), () = tokio::task::yield_now() => {} }
+            assert_eq!(layer.under_way(), 1);
+            drop((never, waits));
+            assert_eq!(layer.under_way(), 0);
+        });
+    }
+
+    #[test]
     fn a_request_whose_client_went_away_leaves_a_line_and_a_count_too() {
         let observed = observe(|router| async move {
             let request = router.oneshot(request("/never"));
@@ -415,6 +477,11 @@ mod tests {
     }
 
     fn observe<T, F: Future<Output = T>>(exchange: impl FnOnce(Router) -> F) -> Observation<T> {
+        // Another test, in a thread that listens to nothing, must not be able to have the line left out for all of them.
+        static EVERYTHING: Once = Once::new();
+        EVERYTHING.call_once(|| {
+            let _: Result<(), _> = set_global_default(tracing_subscriber::registry());
+        });
         let log = Log::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt()

@@ -143,6 +143,7 @@ async fn await_pending(
             }));
         }
         let look = deadline.min(Instant::now() + LOOK_ANYWAY);
+        let _waits = app.observe.waits();
         // Told or not, the next round looks.
         drop(timeout_at(look, current.told()).await);
     }

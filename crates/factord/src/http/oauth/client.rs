@@ -30,7 +30,7 @@ impl ClientRequest {
         let (parts, mut body) = request.into_parts();
         let admitted = Self::check(app, &parts.headers, &mut body).await;
         if admitted.is_err() {
-            body::drain(&parts.headers, body, app.body_timeout).await;
+            app.drain(&parts.headers, body).await;
         }
         admitted
     }
@@ -45,7 +45,7 @@ impl ClientRequest {
         if media_type == MediaType::Other {
             return Err(Error::UnsupportedMediaType);
         }
-        let body = body::read(headers, body, app.body_bytes, app.body_timeout).await?;
+        let body = app.read(headers, body).await?;
         let named = match in_header(headers) {
             Some(client) => client,
             None => parse::<InBody>(media_type, &body)?.named()?,

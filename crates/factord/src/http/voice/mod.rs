@@ -104,13 +104,7 @@ impl AppState {
             .extract::<Path<Links>>()
             .await
             .map_err(|_| Error::Forged)?;
-        let bytes = body::read(
-            &parts.headers,
-            &mut body,
-            self.body_bytes,
-            self.body_timeout,
-        )
-        .await?;
+        let bytes = self.read(&parts.headers, &mut body).await?;
         let id = id.parse::<Uuid>().ok();
         let Some(way) = self.signed(&parts.headers, &parts.uri, &bytes) else {
             self.note_forgery(id, &token).await?;
