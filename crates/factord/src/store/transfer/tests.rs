@@ -276,3 +276,45 @@ async fn there_and_back_again_nothing_has_changed() {
     let user = open(&back).await.create_user(profile("late")).await;
     assert!(user.is_err(), "a closed database was changed");
 }
+
+/// A store that was open before goes on to refuse every change, until the database is opened again.
+async fn is_closed_to_all(location: Location) {
+    let store = open(&location).await;
+    let user = store.create_user(profile("ada")).await.unwrap().id;
+    let mut mover = Mover::open(&location).await.unwrap();
+    mover.close("test").await.unwrap();
+    assert_eq!(mover.standing().await.unwrap(), Standing::Exported);
+    let closed = |result: Result<(), StoreError>| {
+        let Err(StoreError::Unavailable(said)) = result else {
+            panic!("{result:?}");
+        };
+        assert!(said.contains(CLOSED_SAYS), "{said}");
+    };
+    closed(store.create_user(profile("bob")).await.map(drop));
+    let counting = command(|draft| Ok(count_up(draft)));
+    closed(decide(&*store, user, counting).await.map(drop));
+    closed(decide(&*store, user, send("1")).await.map(drop));
+    closed(store.set_setting("any", "thing".to_owned()).await);
+    closed(store.revoke_credential("any".to_owned()).await.map(drop));
+    closed(store.end_sessions().await.map(drop));
+    assert!(store.load(user, None).await.unwrap().is_some());
+    mover.close("again").await.unwrap();
+    mover.reopen().await.unwrap();
+    assert_eq!(mover.standing().await.unwrap(), Standing::Open);
+    let counting = command(|draft| Ok(count_up(draft)));
+    assert_eq!(decide(&*store, user, counting).await, Ok(Some(Ok(1))));
+    assert_eq!(store.create_user(profile("ada")).await, Err(StoreError::Conflict("username")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_file_is_closed_to_all() {
+    let folder = tempfile::tempdir().unwrap();
+    is_closed_to_all(Location::Directory(folder.path().to_owned())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_closed_database_on_a_server_is_closed_to_all() {
+    if let Some(settings) = scratch().await {
+        is_closed_to_all(Location::Postgres(Box::new(settings))).await;
+    }
+}
