@@ -231,19 +231,18 @@ impl Opening<'_> {
         let unreachable = |error| self.unreachable(&error);
         let sql = "SELECT value FROM settings WHERE name = $1";
         let found = client.query_opt(sql, &[&KEY_CHECK]).await;
-        let row = match found.map_err(unreachable)? {
-            Some(row) => row,
-            None => {
-                let sealed = keys.seal(rng, KEY_CHECK_PLACE, KEY_CHECK.as_bytes());
-                let insert =
-                    "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-                let done = client
-                    .execute(insert, &[&KEY_CHECK, &sealed.as_str()])
-                    .await;
-                done.map_err(unreachable)?;
-                let found = client.query_one(sql, &[&KEY_CHECK]).await;
-                found.map_err(unreachable)?
-            }
+        let row = if let Some(row) = found.map_err(unreachable)? {
+            row
+        } else {
+            let sealed = keys.seal(rng, KEY_CHECK_PLACE, KEY_CHECK.as_bytes());
+            let insert =
+                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            let done = client
+                .execute(insert, &[&KEY_CHECK, &sealed.as_str()])
+                .await;
+            done.map_err(unreachable)?;
+            let found = client.query_one(sql, &[&KEY_CHECK]).await;
+            found.map_err(unreachable)?
         };
         let sealed = Sealed::from_stored(row.try_get(0).map_err(unreachable)?);
         Ok(keys.open(KEY_CHECK_PLACE, &sealed).is_ok())

@@ -98,16 +98,14 @@ pub(super) fn writer(
         }
     })
     .map_err(sqlite)?;
-    match fits? {
-        false => Err(OpenError::WrongKey {
+    if !fits? {
+        return Err(OpenError::WrongKey {
             path: path.to_owned(),
-        }),
-        true => {
-            empty_log(&conn).map_err(sqlite)?;
-            conn.execute_batch(SYNCED_BY_US).map_err(sqlite)?;
-            Ok(conn)
-        }
+        });
     }
+    empty_log(&conn).map_err(sqlite)?;
+    conn.execute_batch(SYNCED_BY_US).map_err(sqlite)?;
+    Ok(conn)
 }
 
 /// The schema of the file in `folder` (0 if there is none) and the newest that is known here. Changes nothing.

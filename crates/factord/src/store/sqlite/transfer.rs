@@ -161,20 +161,20 @@ fn triggers(conn: &Connection, make: &str) -> Result<String, TransferError> {
         .prepare(sql)?
         .query_map((), |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    let mut batch = String::new();
+    let mut statements = Vec::new();
     for table in tables {
         for change in ["INSERT", "UPDATE", "DELETE"] {
             let name = format!("closed_{table}_{change}");
-            batch += &if make == "CREATE" {
+            statements.push(if make == "CREATE" {
                 format!(
                     "CREATE TRIGGER {name} BEFORE {change} ON {table} BEGIN SELECT RAISE(ABORT, '{CLOSED_SAYS}'); END;"
                 )
             } else {
                 format!("DROP TRIGGER IF EXISTS {name};")
-            };
+            });
         }
     }
-    Ok(batch)
+    Ok(statements.concat())
 }
 
 fn rows(

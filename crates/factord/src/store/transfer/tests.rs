@@ -12,8 +12,11 @@ use super::super::sqlite::{self, SqliteStore};
 use super::super::{Location, Store, decide};
 use super::stream::{Header, Reader, Writer};
 use super::*;
+use crate::auth::Credential;
+use crate::auth::scope::Scope;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
+use crate::crypto::tokens::TokenHash;
 
 fn keys(seed: u64) -> Keys {
     Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed)))
@@ -281,6 +284,14 @@ async fn there_and_back_again_nothing_has_changed() {
 async fn is_closed_to_all(location: Location) {
     let store = open(&location).await;
     let user = store.create_user(profile("ada")).await.unwrap().id;
+    let credential = |id: &str| Credential {
+        id: id.to_owned(),
+        secret: TokenHash::of("secret"),
+        scope: Scope::ReadUsers,
+        created_at: START,
+        revoked_at: None,
+    };
+    store.insert_credential(credential("kept")).await.unwrap();
     let mut mover = Mover::open(&location).await.unwrap();
     mover.close("test").await.unwrap();
     assert_eq!(mover.standing().await.unwrap(), Standing::Exported);
@@ -295,15 +306,18 @@ async fn is_closed_to_all(location: Location) {
     closed(decide(&*store, user, counting).await.map(drop));
     closed(decide(&*store, user, send("1")).await.map(drop));
     closed(store.set_setting("any", "thing".to_owned()).await);
-    closed(store.revoke_credential("any".to_owned()).await.map(drop));
-    closed(store.end_sessions().await.map(drop));
+    closed(store.insert_credential(credential("new")).await);
+    closed(store.revoke_credential("kept".to_owned()).await.map(drop));
     assert!(store.load(user, None).await.unwrap().is_some());
     mover.close("again").await.unwrap();
     mover.reopen().await.unwrap();
     assert_eq!(mover.standing().await.unwrap(), Standing::Open);
     let counting = command(|draft| Ok(count_up(draft)));
     assert_eq!(decide(&*store, user, counting).await, Ok(Some(Ok(1))));
-    assert_eq!(store.create_user(profile("ada")).await, Err(StoreError::Conflict("username")));
+    assert_eq!(
+        store.create_user(profile("ada")).await,
+        Err(StoreError::Conflict("username"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
