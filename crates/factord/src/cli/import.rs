@@ -58,8 +58,12 @@ impl Import {
         // Makes the tables, and sees whether the key is the right one.
         drop(self.data.open().await?);
         let mut mover = Mover::open(&location).await?;
-        let begun = mover.standing().await? == Standing::Restoring
-            && mover.imported().await?.as_ref() == Some(&stream.header.stream);
+        let is_known = mover.imported().await?.as_ref() == Some(&stream.header.stream);
+        let begun = is_known && mover.standing().await? == Standing::Restoring;
+        anyhow::ensure!(
+            begun || !is_known,
+            "this very stream was imported here before, to its end: nothing is left to do"
+        );
         let totals = if begun {
             note("the rows are there already; going on with what must end");
             None
