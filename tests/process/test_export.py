@@ -238,6 +238,37 @@ def test_a_database_that_was_exported_for_good_is_changed_by_nobody(world, engin
     assert "was not exported for good" in refused("export", "--reopen", "--yes", *flags(place))
 
 
+@pytest.mark.parametrize("source,target", CROSSING)
+def test_the_way_back_once_a_server_has_run_elsewhere_is_that_of_a_backup(world, source, target):
+    place, life = lived(world, source)
+    life.server.stop()
+    stream, _ = world.export(place, "--final")
+    new = world.place(target)
+    world.import_(stream, new)
+    life.now_at(world.start(new))
+    at = life.server.clock.fresh_step()
+    expect.accepted(life.person.verify(life.device.code(at), life.device))
+    expect.accepted(life.person.verify(life.codes[1], life.recovery["device_id"]))
+    assert life.wrong.remove(life.guessed.id).status_code == 204
+    events = world.base / "events.json"
+    events.write_text(run("audit", "list", "--limit", "10000", "--output", "json", *flags(new)))
+    life.server.stop()
+
+    given = ["--audit", events]
+    if source == "sqlite":
+        old = world.base / "old.db"
+        (place[0] / "factord.db").rename(old)
+        for left in place[0].glob("factord.db-*"):
+            left.unlink()
+        given += ["--from", old]
+    done = json.loads(run("restore", *given, "--yes", "--output", "json", *flags(place)))
+    assert done["devices_deleted"] == 1 and done["users"] == 2
+    life.now_at(world.start(place))
+    expect.refused_code(life.person.verify(life.used, life.device))
+    expect.forbidden(life.person.verify(life.codes[1], life.recovery["device_id"]))
+    assert life.wrong.device_ids() == []
+
+
 def test_running_nodes_stop_deciding_before_the_final_snapshot(world):
     """Under load, on two nodes: whatever was acknowledged is in the stream."""
     place, life = lived(world, "postgres")

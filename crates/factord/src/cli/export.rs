@@ -77,19 +77,16 @@ impl Export {
             standing != Standing::Restoring,
             "{location} is being restored or imported: that must end first"
         );
+        // First, so that nothing is closed where nothing can be written.
         let out = Out::create(file)?;
-        let (header, written) = {
-            let (engine, schema) = described(location).await?;
-            let mut header =
-                Header::new(keys, &mut clock::system_rng(), now, (engine, schema), true);
-            if self.is_final && standing == Standing::Open {
-                mover.close(&header.stream).await?;
-                standing = Standing::Exported;
-            }
-            header.is_final = standing == Standing::Exported;
-            let written = write(&mut mover, &header, keys, out).await;
-            (header, written)
-        };
+        let from = described(location).await?;
+        let mut header = Header::new(keys, &mut clock::system_rng(), now, from, true);
+        if self.is_final && standing == Standing::Open {
+            mover.close(&header.stream).await?;
+            standing = Standing::Exported;
+        }
+        header.is_final = standing == Standing::Exported;
+        let written = write(&mut mover, &header, keys, out).await;
         let totals = written.with_context(|| {
             if header.is_final {
                 "the stream was not written to its end, and the database stays closed: do it again"
