@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -31,6 +32,7 @@ use crate::service::rate_limit::{self, RateLimiter};
 use crate::service::{Service, cleaner};
 use crate::store::postgres::{PostgresOpenError, PostgresStore};
 use crate::store::sqlite::{self, OpenError, SqliteStore};
+use crate::store::transfer::{CLOSED, RESTORING, Standing};
 use crate::store::{Location, Store, StoreError};
 
 /// What a data directory is used for. One that was used for the one is never opened for the other: what `factord dev`
@@ -123,6 +125,8 @@ pub struct Node {
     pub store: Arc<dyn Store>,
     /// What every decision knows.
     cores: Cores,
+    /// Where the data is, for messages.
+    location: String,
     /// Held while a server runs, so that there is one at a time.
     _lock: Option<File>,
 }
@@ -142,9 +146,19 @@ pub enum NodeError {
     /// The database cannot be read or written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// It was exported for good.
+    #[error(
+        "{location} was exported for good by `factord export --final`, and lives on where that was imported; to go on here \
+         after all, throw that away and say `factord export --reopen`"
+    )]
+    Exported {
+        /// Where the data is.
+        location: String,
+    },
     /// The data was put back, and what must end has not ended.
     #[error(
-        "{location} was being restored, and that was cut off: run `factord restore` again before a server starts on it"
+        "{location} is being restored or imported; if that was cut off, run the same `factord restore` or `factord import` \
+         again before a server starts on it"
     )]
     Restoring {
         /// Where the data is.
@@ -218,12 +232,13 @@ impl Node {
                 (Arc::new(store) as Arc<dyn Store>, clock, None)
             }
         };
-        claim(&*store, location, mode).await?;
-        let restoring = store.setting(RESTORING).await?.as_deref() == Some("yes");
-        if restoring && mode != Mode::Administration {
-            return Err(NodeError::Restoring {
-                location: location.to_string(),
-            });
+        let standing = standing(&*store).await?;
+        let shown = location.to_string();
+        if mode != Mode::Administration {
+            usable(standing, &shown)?;
+        }
+        if standing == Standing::Open {
+            claim(&*store, location, mode).await?;
         }
         if let Some(offset) = store
             .setting(CLOCK_OFFSET)
@@ -242,6 +257,7 @@ impl Node {
             clock,
             store,
             cores,
+            location: shown,
             _lock: lock,
         })
     }
@@ -269,6 +285,32 @@ impl Node {
             },
             ..core
         });
+    }
+
+    /// Waits until the database is closed to servers: it was exported for good, or is being restored or imported. Nothing can be
+    /// written then, and what can be read may be true no more.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (store, location) = (Arc::clone(&self.store), self.location.clone());
+        async move {
+            loop {
+                tokio::time::sleep(BETWEEN_QUESTIONS).await;
+                // While the database cannot be asked nothing is known.
+                if let Ok(standing) = standing(&*store).await
+                    && let Err(error) = usable(standing, &location)
+                {
+                    return tracing::error!("the server ends: {error}");
+                }
+            }
+        }
+    }
+
+    /// Passes if the database is not closed to servers, or cannot be asked.
+    ///
+    /// # Errors
+    /// [`NodeError::Exported`] or [`NodeError::Restoring`].
+    pub async fn ensure_open(&self) -> Result<(), NodeError> {
+        let standing = standing(&*self.store).await;
+        usable(standing.unwrap_or(Standing::Open), &self.location)
     }
 
     /// Cleans up, and sends messages by `sender` if there is one, until `shutdown`: whenever the background work is this
@@ -354,6 +396,14 @@ pub fn check_mode(directory: &Path, mode: Mode) -> Result<(), NodeError> {
     })
 }
 
+/// Takes the directory for a command that no server may run beside.
+///
+/// # Errors
+/// [`NodeError::InUse`] if a server runs on it, [`NodeError::Lock`] if that cannot be known.
+pub fn hold(directory: &Path) -> Result<Option<File>, NodeError> {
+    lock(directory, Mode::Serve)
+}
+
 /// Takes the directory for one server; the system gives it back when the process ends, however it ends.
 fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
     if mode == Mode::Administration {
@@ -382,6 +432,22 @@ fn lock(directory: &Path, mode: Mode) -> Result<Option<File>, NodeError> {
     }
 }
 
+/// Whether the database may be changed.
+async fn standing(store: &dyn Store) -> Result<Standing, StoreError> {
+    let closed = store.setting(CLOSED).await?;
+    let restoring = store.setting(RESTORING).await?;
+    Ok(Standing::of(closed.as_deref(), restoring.as_deref()))
+}
+
+fn usable(standing: Standing, location: &str) -> Result<(), NodeError> {
+    let location = location.to_owned();
+    match standing {
+        Standing::Open => Ok(()),
+        Standing::Exported => Err(NodeError::Exported { location }),
+        Standing::Restoring => Err(NodeError::Restoring { location }),
+    }
+}
+
 /// Takes the directory for a mode, or finds that it was taken for the other.
 async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(), NodeError> {
     let wanted = match mode {
@@ -400,8 +466,8 @@ async fn claim(store: &dyn Store, location: &Location, mode: Mode) -> Result<(),
 }
 
 const MODE: &str = "mode";
-/// The setting that says whether a restored database is not safe yet.
-pub const RESTORING: &str = "restoring";
+/// How often a server asks whether the database is closed.
+const BETWEEN_QUESTIONS: Duration = Duration::from_millis(500);
 /// The setting that keeps the seconds by which the service's clock is ahead.
 pub const CLOCK_OFFSET: &str = "clock_offset";
 /// Where `factord dev` keeps its sealing key, in its data directory: no other directory has it.

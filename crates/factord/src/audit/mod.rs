@@ -26,10 +26,12 @@ pub struct StoredEvent {
     pub id: i64,
     /// When it happened; the last time, where `count` is over 1.
     pub at: Timestamp,
-    /// The user it is about.
-    pub user: UserId,
+    /// The user it is about, if it is about one.
+    pub user: Option<UserId>,
     /// The device or temporary token it was about, if one is known.
     pub device: Option<String>,
+    /// The client id of the API credential it is about, if it is about one.
+    pub credential: Option<String>,
     /// What was asked for.
     pub action: String,
     /// `success` or `refused`.
@@ -74,6 +76,10 @@ pub enum Action {
     RaiseAlarm,
     /// The database was put back to an earlier state, and what was open of the user was ended.
     Restore,
+    /// An API credential was created.
+    CreateCredential,
+    /// An API credential was revoked.
+    RevokeCredential,
 }
 
 impl Action {
@@ -95,6 +101,8 @@ impl Action {
             Self::DeleteTemporaryToken => "delete_temporary_token",
             Self::RaiseAlarm => "raise_alarm",
             Self::Restore => "restore",
+            Self::CreateCredential => "create_credential",
+            Self::RevokeCredential => "revoke_credential",
         }
     }
 }

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::data::{Data, find_user};
 use crate::audit::StoredEvent;
+use crate::mfa::ids::UserId;
 use crate::store::EventFilter;
 
 /// The audit trail.
@@ -56,7 +57,14 @@ impl Audit {
         data.output.list(
             &records,
             &[
-                "ID", "AT", "USER", "DEVICE", "ACTION", "OUTCOME", "REASON", "COUNT",
+                "ID",
+                "AT",
+                "USER",
+                "DEVICE OR CLIENT",
+                "ACTION",
+                "OUTCOME",
+                "REASON",
+                "COUNT",
             ],
             &rows,
         )
@@ -67,8 +75,10 @@ impl Audit {
 struct Listed<'a> {
     id: i64,
     at: String,
-    user_id: i64,
+    user_id: Option<i64>,
     device_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
     action: &'a str,
     outcome: &'a str,
     reason: Option<&'a str>,
@@ -80,8 +90,9 @@ impl<'a> Listed<'a> {
         Self {
             id: event.id,
             at: event.at.to_string(),
-            user_id: event.user.get(),
+            user_id: event.user.map(UserId::get),
             device_id: event.device.as_deref(),
+            client_id: event.credential.as_deref(),
             action: &event.action,
             outcome: &event.outcome,
             reason: event.reason.as_deref(),
@@ -94,8 +105,8 @@ impl<'a> Listed<'a> {
         vec![
             self.id.to_string(),
             self.at.clone(),
-            self.user_id.to_string(),
-            text(self.device_id),
+            self.user_id.map_or_else(String::new, |id| id.to_string()),
+            text(self.device_id.or(self.client_id)),
             self.action.to_owned(),
             self.outcome.to_owned(),
             text(self.reason),

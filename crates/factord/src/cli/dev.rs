@@ -128,6 +128,7 @@ impl Dev {
             ..setup(public_url(address)?)
         };
         let node = Node::open(&location, &key, Mode::Dev, setup).await?;
+        let shutdown = shutdown.or(node.closed());
         let secret = self.credentials(&node).await?;
         let user = self.seed(&node).await?;
 
@@ -149,7 +150,7 @@ impl Dev {
             "{} connections were cut, since they did not end in time",
             drained.cut
         );
-        Ok(())
+        Ok(node.ensure_open().await?)
     }
 
     fn location(&self) -> anyhow::Result<Location> {

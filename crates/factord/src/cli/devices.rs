@@ -45,10 +45,12 @@ impl<'a> Shown<'a> {
         let factor = core.catalogue.factor(device.factor_id);
         let is_enabled =
             factor.is_some_and(|factor| !core.policy(&user.profile).disables(factor.description()));
-        let gate = if is_enabled {
-            device.throttle.gate(now, &core.rules)
-        } else {
+        let gate = if !is_enabled {
             Gate::FactorDisabled
+        } else if device.disabled {
+            Gate::Disabled
+        } else {
+            device.throttle.gate(now, &core.rules)
         };
         let (state, delay) = match gate {
             Gate::Open => ("working", None),

@@ -1,112 +1,97 @@
-//! Files that hardware is imported from: a line for each, its values between commas. All that is wrong is said at once, each
-//! thing with its line.
+//! `factord import`: what `factord export` wrote, into an empty database.
 
-use std::io::Read;
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufRead, BufReader};
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use zeroize::Zeroizing;
+use clap::Args;
 
-/// The lines of a file that hold something, each with its number.
-pub struct Lines {
-    text: Zeroizing<String>,
+use super::data::Data;
+use super::export::{is_standard, record, shown};
+use super::output::{confirm, note};
+use super::since::{Since, end_in, fields};
+use crate::crypto::keys::Keys;
+use crate::node;
+use crate::store::Location;
+use crate::store::transfer::stream::Reader;
+use crate::store::transfer::{Mover, Standing};
+
+/// Bring what `factord export` wrote into an empty database, of either kind.
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  factord import factord.export --database postgres://factord@db.example.com/factord --key sealing.key\n  factord import factord.export --data DIR --key sealing.key --audit events.json    (not of --final)\n\nThe key must be the one of the database that was exported. If it is cut off, do the same again."
+)]
+pub struct Import {
+    /// The file; `-` for standard input
+    file: PathBuf,
+    #[command(flatten)]
+    since: Since,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    data: Data,
 }
 
-/// The values of one line.
-pub struct Line<'a> {
-    /// Counted from 1.
-    pub number: usize,
-    /// The values, without the blanks around them.
-    pub values: Vec<&'a str>,
-}
-
-impl Lines {
-    /// Reads a file, or standard input where it is called `-`.
-    pub fn read(path: &Path) -> anyhow::Result<Self> {
-        let read = || {
-            if path == Path::new("-") {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text).map(|_| text)
-            } else {
-                std::fs::read_to_string(path)
-            }
+impl Import {
+    /// Does it.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let lost = self.since.lost()?;
+        let storage = self.data.storage()?;
+        let keys = Keys::derive(&storage.sealing_key);
+        let mut stream = Reader::begin(input(&self.file)?, &keys)?;
+        if !stream.header.is_final {
+            self.since
+                .required()
+                .context("the database was not closed before it was exported (--final)")?;
+            confirm(
+                "import, end every session and disable what cannot be moved past what was used since",
+                self.yes || is_standard(&self.file),
+            )?;
+        }
+        let location = storage.location;
+        let _held = match &location {
+            Location::Directory(directory) => node::hold(directory)?,
+            Location::Postgres(_) => None,
         };
-        let text = read().with_context(|| format!("{} cannot be read", path.display()))?;
-        Ok(Self { text: text.into() })
-    }
-
-    /// What each line says. Empty lines, those that begin with `#` and one with the names of the columns are passed over.
-    ///
-    /// # Errors
-    /// All that `parse` did not understand, and that a file with nothing in it has nothing to import.
-    pub fn parse<T>(
-        &self,
-        heading: &str,
-        parse: impl Fn(&Line<'_>) -> Result<T, String>,
-    ) -> anyhow::Result<Vec<(usize, T)>> {
-        let mut problems = Problems::default();
-        let mut parsed = Vec::new();
-        for (index, text) in self.text.lines().enumerate() {
-            let text = text.trim_start_matches('\u{feff}').trim();
-            let is_heading = text.to_ascii_lowercase().starts_with(heading);
-            if text.is_empty() || text.starts_with('#') || is_heading {
-                continue;
-            }
-            let line = Line {
-                number: index + 1,
-                values: text.split(',').map(str::trim).collect(),
-            };
-            match parse(&line) {
-                Ok(value) => parsed.push((line.number, value)),
-                Err(problem) => problems.add(line.number, &problem),
-            }
-        }
-        problems.check()?;
-        anyhow::ensure!(!parsed.is_empty(), "the file has nothing in it to import");
-        Ok(parsed)
-    }
-}
-
-/// What is wrong with a file, line by line.
-#[derive(Default)]
-pub struct Problems(Vec<String>);
-
-impl Problems {
-    /// Adds what is wrong with a line, in words that hold no secret.
-    pub fn add(&mut self, line: usize, problem: &str) {
-        self.0.push(format!("line {line}: {problem}"));
-    }
-
-    /// Notes every name that stands on two lines.
-    pub fn require_once(&mut self, names: impl IntoIterator<Item = (usize, String)>) {
-        let mut seen = std::collections::HashMap::new();
-        for (line, name) in names {
-            if let Some(first) = seen.get(&name) {
-                self.add(line, &format!("{name} stands on line {first} too"));
-            } else {
-                seen.insert(name, line);
-            }
-        }
-    }
-
-    /// Passes if nothing is wrong.
-    ///
-    /// # Errors
-    /// The first of the problems, and how many more there are.
-    pub fn check(self) -> anyhow::Result<()> {
-        let more = self.0.len().saturating_sub(SHOWN);
-        let mut shown: Vec<_> = self.0.into_iter().take(SHOWN).collect();
-        if more > 0 {
-            shown.push(format!("and {more} more"));
-        }
+        // Makes the tables, and sees whether the key is the right one.
+        drop(self.data.open().await?);
+        let mut mover = Mover::open(&location).await?;
+        let is_known = mover.imported().await?.as_ref() == Some(&stream.header.stream);
+        let begun = is_known && mover.standing().await? == Standing::Restoring;
         anyhow::ensure!(
-            shown.is_empty(),
-            "nothing was imported: {}",
-            shown.join("; ")
+            begun || !is_known,
+            "this very stream was imported here before, to its end: nothing is left to do"
         );
-        Ok(())
+        let totals = if begun {
+            note("the rows are there already; going on with what must end");
+            None
+        } else {
+            Some(mover.import(&mut stream, &keys).await?)
+        };
+        let done = if mover.standing().await? == Standing::Restoring {
+            let done = end_in(&self.data, location, lost.as_deref()).await?;
+            mover.reopen().await?;
+            Some(done)
+        } else {
+            None
+        };
+        let mut lines = vec![("stream", stream.header.stream.clone())];
+        lines.extend(totals.iter().flat_map(shown));
+        lines.extend(done.iter().flat_map(fields));
+        let record = serde_json::json!({
+            "stream": stream.header.stream, "final": stream.header.is_final,
+            "tables": totals.as_ref().map(record), "ended": done,
+        });
+        self.data.output.one(&record, &lines)
     }
 }
 
-/// Problems that are shown: a file of another form has one on each of its lines.
-const SHOWN: usize = 10;
+fn input(file: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if is_standard(file) {
+        return Ok(Box::new(BufReader::new(io::stdin())));
+    }
+    let opened = File::open(file).with_context(|| file.display().to_string())?;
+    Ok(Box::new(BufReader::with_capacity(1 << 20, opened)))
+}

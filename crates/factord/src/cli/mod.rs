@@ -6,8 +6,10 @@ mod credential;
 mod data;
 mod dev;
 mod devices;
+mod export;
 mod import;
 mod key;
+mod lines;
 mod migrate;
 mod output;
 mod policy;
@@ -15,6 +17,7 @@ mod reload;
 mod restore;
 mod serve;
 mod shutdown;
+mod since;
 mod token;
 mod user;
 mod web;
@@ -66,6 +69,10 @@ enum Command {
     Backup(backup::Backup),
     /// Put a backup back, so that no code that was used since works again
     Restore(restore::Restore),
+    /// Write the whole state to a sealed stream
+    Export(export::Export),
+    /// Bring what `export` wrote into an empty database, of either kind
+    Import(import::Import),
 }
 
 /// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
@@ -89,6 +96,8 @@ pub fn run() -> ExitCode {
             Command::Migrate(migrate) => migrate.run().await,
             Command::Backup(backup) => backup.run(),
             Command::Restore(restore) => restore.run().await,
+            Command::Export(export) => export.run().await,
+            Command::Import(import) => import.run().await,
         }
     });
     match result {

@@ -91,6 +91,7 @@ impl Serve {
             )
         };
         let server = Server::bind(config.net()).await?;
+        let shutdown = shutdown.or(node.closed());
         info!(address = %server.address(), "listening");
         let router = web::serve(&node, &telemetry, &config);
         let (drained, (), ()) = tokio::join!(
@@ -99,6 +100,6 @@ impl Serve {
             reload.until(shutdown, &node, &config),
         );
         info!(cut = drained.cut, "stopped");
-        Ok(())
+        Ok(node.ensure_open().await?)
     }
 }

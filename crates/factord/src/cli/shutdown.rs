@@ -28,6 +28,19 @@ impl Shutdown {
         Ok(Self(heard))
     }
 
+    /// The same, and the end of `other`, whichever comes first.
+    pub fn or(self, other: impl Future<Output = ()> + Send + 'static) -> Self {
+        let (told, heard) = watch::channel(false);
+        tokio::spawn(async move {
+            tokio::select! {
+                () = self.signalled() => {}
+                () = other => {}
+            }
+            told.send_replace(true);
+        });
+        Self(heard)
+    }
+
     /// Waits for the signal.
     pub async fn signalled(mut self) {
         // An error means that nobody can signal any more: the runtime is ending.

@@ -9,7 +9,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::data::{Data, find_user};
-use super::import::{Line, Lines, Problems};
+use super::lines::{Line, Lines, Problems};
 use super::yubikey::many;
 use crate::factor::token::{HARDWARE, NewToken};
 use crate::mfa::hardware::Known;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::data::Data;
-use super::import::{Line, Lines, Problems};
+use super::lines::{Line, Lines, Problems};
 use crate::clock;
 use crate::crypto::yubico_otp::Secret;
 use crate::factor::yubikey::{HARDWARE, NewKey};

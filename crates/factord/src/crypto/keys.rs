@@ -64,6 +64,8 @@ pub struct Keys {
     pub(super) id: [u8; 4],
     codes: Hmac<Sha256>,
     destinations: Hmac<Sha256>,
+    streams: Hmac<Sha256>,
+    rows: Hmac<Sha256>,
     web_push: Arc<WebPushKey>,
 }
 
@@ -96,6 +98,8 @@ impl Keys {
             id: [id[0], id[1], id[2], id[3]],
             codes: mac(&derive(b"factord codes")),
             destinations: mac(&derive(b"factord destinations")),
+            streams: mac(&derive(b"factord transfer streams")),
+            rows: mac(&derive(b"factord transfer rows")),
             web_push: Arc::new(web_push),
         }
     }
@@ -109,6 +113,26 @@ impl Keys {
     /// The key that requests to push services are signed with.
     pub const fn web_push(&self) -> &Arc<WebPushKey> {
         &self.web_push
+    }
+
+    /// Four bytes by which the master key is told from others; they say nothing else of it.
+    pub const fn id(&self) -> [u8; 4] {
+        self.id
+    }
+
+    /// The cipher of one stream that a database is moved by; `header` must be unique to it.
+    pub fn stream_cipher(&self, header: &[u8]) -> Aes256Gcm {
+        let mut mac = self.streams.clone();
+        mac.update(header);
+        let mut key = mac.finalize().into_bytes();
+        let cipher = Aes256Gcm::new(&key);
+        key.zeroize();
+        cipher
+    }
+
+    /// What hashes the rows of a database that is moved.
+    pub fn transfer_mac(&self) -> Hmac<Sha256> {
+        self.rows.clone()
     }
 
     /// The keyed hash under which messages to one address or number are counted.

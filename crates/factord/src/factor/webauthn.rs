@@ -12,8 +12,9 @@ use serde_json::Value;
 use webauthn_rs_core::error::WebauthnError;
 use webauthn_rs_core::proto::{AuthenticationState, Credential, RegistrationState};
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Shown, Step};
+use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Restored, Shown, Step};
 use crate::audit::Reason;
+use crate::clock::Timestamp;
 use crate::crypto::sealing::{Place, Sealed};
 use crate::crypto::tokens::{self, TokenHash};
 use crate::mfa::Core;
@@ -168,6 +169,11 @@ impl Factor for WebAuthn {
             "proves presence alone"
         };
         Some(format!("{bound}, {verifies}, sign count {counter}"))
+    }
+
+    /// What is open has ended, and what a key has signed is right for nothing else. A counter that is behind finds fewer copies.
+    fn restored(&self, _: &Core, _: &Device, _: Timestamp) -> Result<Restored, Fault> {
+        Ok(Restored::Keep)
     }
 }
 

@@ -56,6 +56,7 @@ impl Decide for ImportToken {
         let kept = self.token.keep(&mut ceremony, known.as_ref())?;
         draft.hardware.insert(id, kept);
         draft.add_device(Device {
+            disabled: false,
             number,
             factor_id: AUTHENTICATOR,
             display_name: format!("Token {}", self.token.serial),

@@ -172,6 +172,7 @@ impl Registration {
     /// The device that the registration becomes.
     pub(super) fn device(&self, now: Timestamp, data: Data) -> Device {
         Device {
+            disabled: false,
             number: self.device,
             factor_id: self.factor_id,
             display_name: self.display_name.clone(),

@@ -6,6 +6,7 @@ use super::refusal::Refusal;
 use super::user::{Ending, STATUS_ACTIVE, STATUS_SUSPENDED};
 use crate::audit::Action;
 use crate::factor::Restored;
+use crate::factor::catalogue::Catalogue;
 
 /// Ends what is open of a restored user, and moves each device past whatever it may have accepted since; one that cannot
 /// be moved is disabled until it is enrolled anew.
@@ -44,7 +45,7 @@ impl Decide for EndRestored {
             open,
             ..Ended::default()
         };
-        let rules = &draft.core.rules;
+        let (rules, known) = (&draft.core.rules, Catalogue::standard());
         for device in &mut draft.user.mfa.devices {
             let id = DeviceId::Device(device.number).to_string();
             for (_, failures) in self.failures.iter().filter(|(device, _)| *device == id) {
@@ -52,7 +53,10 @@ impl Decide for EndRestored {
                     device.throttle.fail(draft.now, rules);
                 }
             }
-            let factor = draft.core.catalogue.factor(device.factor_id);
+            // Also one that is disabled here, or has nothing to send by: an administrator may know less than the servers.
+            let factor = known
+                .factor(device.factor_id)
+                .or_else(|| draft.core.catalogue.factor(device.factor_id));
             match factor.map_or(Ok(Restored::Disable), |factor| {
                 factor.restored(draft.core, device, draft.now)
             }) {
@@ -62,8 +66,7 @@ impl Decide for EndRestored {
                     ended.moved += 1;
                 }
                 Ok(Restored::Disable) | Err(_) => {
-                    let failures = &mut device.throttle.failures;
-                    *failures = (*failures).max(rules.disable_at_failures);
+                    device.disabled = true;
                     ended.disabled += 1;
                 }
             }

@@ -159,6 +159,10 @@ pub struct Device {
     /// Whether an administrator has brought it in: it does not count against what the user may enrol.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub imported: bool,
+    /// Whether it accepts nothing any more, until it is enrolled anew: the database was put back, and what it has accepted
+    /// since is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
     /// Where its messages go; copied when the registration was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<String>,

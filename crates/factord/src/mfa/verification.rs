@@ -235,6 +235,9 @@ pub(super) fn gate(
     if core.policy(&user.profile).disables(description) {
         return Gate::FactorDisabled;
     }
+    if device.is_some_and(|device| device.disabled) {
+        return Gate::Disabled;
+    }
     if !description.codes.are_guessable() {
         return Gate::Open;
     }

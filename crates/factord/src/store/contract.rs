@@ -405,7 +405,7 @@ async fn events_are_listed_newest_first_in_pages(world: &World) {
     let all = list(everything.clone()).await;
     assert_eq!(
         all.iter().map(|it| it.user).collect::<Vec<_>>(),
-        [ada, bob, ada, bob, ada]
+        [ada, bob, ada, bob, ada].map(Some)
     );
     assert!(all.is_sorted_by(|a, b| a.id > b.id));
     let page = EventFilter {
@@ -580,6 +580,23 @@ async fn a_credential_is_kept_once_and_revoked_once(world: &World) {
     let all = store.credentials().await.unwrap();
     assert_eq!(all.iter().map(|it| &*it.id).collect::<Vec<_>>(), ["a", "b"]);
     assert_eq!(all[1].revoked_at, Some(now));
+    let everything = EventFilter {
+        limit: 10,
+        ..EventFilter::default()
+    };
+    let events = store.events(everything).await.unwrap();
+    let about = events.iter().map(|it| {
+        assert_eq!((it.user, it.at), (None, now));
+        (&*it.action, it.credential.as_deref().unwrap())
+    });
+    assert_eq!(
+        about.collect::<Vec<_>>(),
+        [
+            ("revoke_credential", "b"),
+            ("create_credential", "a"),
+            ("create_credential", "b")
+        ]
+    );
     assert!(store.insert_credential(credential).await.is_err());
 }
 

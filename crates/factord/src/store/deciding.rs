@@ -10,6 +10,7 @@ use crate::mfa::Core;
 use crate::mfa::decision::{Draft, Effects, Reads};
 use crate::mfa::hardware::Known;
 use crate::mfa::history::History;
+use crate::mfa::ids::UserId;
 use crate::mfa::user::{Finished, Profile, User};
 
 /// What a decision sees and changes, besides its effects.
@@ -161,6 +162,19 @@ fn text(value: &serde_json::Value) -> Option<String> {
         _ => None,
     }
 }
+
+/// What an event says that it is about: a user, unless it is about a credential.
+pub(super) fn about(user: i64) -> Result<Option<UserId>, StoreError> {
+    match user {
+        NO_USER => Ok(None),
+        user => UserId::new(user)
+            .map(Some)
+            .ok_or_else(|| StoreError::Corrupt("a user's id".to_owned())),
+    }
+}
+
+/// Stands for the user of an event that is about none.
+pub(super) const NO_USER: i64 = 0;
 
 /// The word for how an event ended.
 pub(super) const fn outcome(refused: bool) -> &'static str {

@@ -149,7 +149,7 @@ impl Tables {
             let device = refusal.device.map(|device| device.to_string());
             let reason = Some(refusal.reason.to_string());
             let is_it = |event: &&mut StoredEvent| {
-                event.user == id
+                event.user == Some(id)
                     && event.device == device
                     && event.action == refusal.action.as_str()
                     && event.reason == reason
@@ -201,15 +201,34 @@ impl Tables {
 
     fn record(&mut self, user: UserId, event: &Event, now: Timestamp) {
         self.events.push(StoredEvent {
-            id: i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1) + 1,
+            id: self.next_event(),
             at: now,
-            user,
+            user: Some(user),
             device: event.device.map(|device| device.to_string()),
+            credential: None,
             action: event.action.as_str().to_owned(),
             outcome: deciding::outcome(event.refused.is_some()).to_owned(),
             reason: event.refused.map(|reason| reason.to_string()),
             count: 1,
         });
+    }
+
+    fn record_credential(&mut self, credential: &str, action: Action, now: Timestamp) {
+        self.events.push(StoredEvent {
+            id: self.next_event(),
+            at: now,
+            user: None,
+            device: None,
+            credential: Some(credential.to_owned()),
+            action: action.as_str().to_owned(),
+            outcome: deciding::outcome(false).to_owned(),
+            reason: None,
+            count: 1,
+        });
+    }
+
+    fn next_event(&self) -> i64 {
+        i64::try_from(self.events.len()).unwrap_or(i64::MAX - 1) + 1
     }
 
     fn has_username(&self, profile: &Profile, but: Option<UserId>) -> bool {
@@ -313,7 +332,7 @@ impl Store for MemoryStore {
                 .events
                 .iter()
                 .rev()
-                .filter(|event| filter.user.is_none_or(|user| event.user == user))
+                .filter(|event| filter.user.is_none_or(|user| event.user == Some(user)))
                 .filter(|event| filter.before.is_none_or(|before| event.id < before))
                 .filter(|event| filter.since.is_none_or(|since| event.at >= since))
                 .take(filter.limit)
@@ -327,6 +346,7 @@ impl Store for MemoryStore {
             if tables.credentials.contains_key(&credential.id) {
                 return Err(StoreError::Conflict("client id"));
             }
+            tables.record_credential(&credential.id, Action::CreateCredential, self.clock.now());
             tables.credentials.insert(credential.id.clone(), credential);
             Ok(())
         })
@@ -347,9 +367,12 @@ impl Store for MemoryStore {
                 .credentials
                 .get_mut(&id)
                 .filter(|credential| credential.revoked_at.is_none());
-            Ok(live
-                .map(|credential| credential.revoked_at = Some(self.clock.now()))
-                .is_some())
+            let now = self.clock.now();
+            let revoked = live.map(|credential| credential.revoked_at = Some(now));
+            if revoked.is_some() {
+                tables.record_credential(&id, Action::RevokeCredential, now);
+            }
+            Ok(revoked.is_some())
         })
     }
 

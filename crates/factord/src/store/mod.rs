@@ -8,6 +8,7 @@ mod location;
 pub mod memory;
 pub mod postgres;
 pub mod sqlite;
+pub mod transfer;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -56,7 +57,7 @@ pub trait Store: Send + Sync {
     /// Audit events, newest first.
     fn events(&self, filter: EventFilter) -> Answer<'_, Vec<StoredEvent>>;
 
-    /// Keeps a new credential. Fails with [`StoreError::Conflict`] if its id is taken.
+    /// Keeps a new credential, and the audit event of it. Fails with [`StoreError::Conflict`] if its id is taken.
     fn insert_credential(&self, credential: Credential) -> Answer<'_, ()>;
 
     /// The credential with this id, revoked or not.
@@ -65,7 +66,7 @@ pub trait Store: Send + Sync {
     /// All credentials, by id.
     fn credentials(&self) -> Answer<'_, Vec<Credential>>;
 
-    /// Revokes a credential and deletes its tokens. `false` if there is none, or it was revoked before.
+    /// Revokes a credential, deletes its tokens, and keeps the audit event of it. `false` if there is none, or it was revoked before.
     fn revoke_credential(&self, id: String) -> Answer<'_, bool>;
 
     /// Keeps a new pair of tokens, unless its credential has been revoked meanwhile: then the pair is void from the

@@ -11,6 +11,7 @@ use crate::http::error::Error;
 use crate::http::openapi::DevReading;
 use crate::http::query;
 use crate::http::wire;
+use crate::mfa::ids::UserId;
 use crate::store::EventFilter;
 
 /// The parameters.
@@ -31,10 +32,13 @@ pub(super) struct Event {
     /// When it happened; the last time, where `count` is over 1.
     #[schema(value_type = onelogin::models::Time)]
     at: String,
-    /// The user it is about.
-    user_id: i64,
+    /// The user it is about; null if it is about an API credential.
+    user_id: Option<i64>,
     /// The device or temporary token it was about.
     device_id: Option<String>,
+    /// The client id of the API credential it is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<String>,
     /// What was asked for.
     #[schema(examples("complete_verification"))]
     action: String,
@@ -89,8 +93,9 @@ impl Event {
         Self {
             id: stored.id,
             at: wire::time(stored.at).map_or_else(String::new, |at| at.to_string()),
-            user_id: stored.user.get(),
+            user_id: stored.user.map(UserId::get),
             device_id: stored.device,
+            client_id: stored.credential,
             action: stored.action,
             outcome: stored.outcome,
             reason: stored.reason,
@@ -145,7 +150,7 @@ mod tests {
                 count("?user_id=2").await,
                 count("?user_id=3").await
             ),
-            (Some(2), Some(1), Some(0))
+            (Some(3), Some(1), Some(0))
         );
         for (query, name) in [
             ("limit=0", "limit"),

@@ -1,6 +1,7 @@
 use super::super::comparison::Evidence;
 use super::super::data::Data;
 use super::super::registration::enrollable;
+use super::super::restored::EndRestored;
 use super::*;
 use crate::audit::Reason;
 
@@ -59,6 +60,18 @@ fn left(world: &World, device: DeviceId) -> String {
     factor
         .detail(world.user.mfa.device(device.number()).unwrap())
         .unwrap()
+}
+
+#[test]
+fn codes_of_a_restored_database_let_nobody_in_until_there_is_a_new_set() {
+    let mut world = World::new();
+    let (device, codes) = enrol(&mut world, None);
+    assert_eq!(world.run(&EndRestored::default()).unwrap().disabled, 1);
+    for code in &codes {
+        assert_eq!(verify(&mut world, device, code), Err(Refusal::Disabled));
+    }
+    let (anew, codes) = enrol(&mut world, None);
+    assert_eq!(verify(&mut world, anew, &codes[0]), Ok(()));
 }
 
 #[test]

@@ -2,29 +2,36 @@
 
 use deadpool_postgres::Object;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
 use super::Inner;
 use super::database::{Kind, Patience};
 use super::error::{Failure, corrupt};
 use super::statement::without_nul;
+use crate::audit::Action;
 use crate::auth::scope::Scope;
 use crate::auth::{Credential, TokenPair};
 use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
 use crate::store::StoreError;
+use crate::store::deciding::NO_USER;
 
 impl Inner {
     /// Keeps a new credential.
     pub async fn insert_credential(&self, credential: &Credential) -> Result<(), StoreError> {
+        let now = self.db.ask_time().await?.seconds();
         self.db
             .write(
-                "INSERT INTO credentials (id, secret, scope, created_at, revoked_at) VALUES ($1, $2, $3, $4, $5)",
+                CREATE,
                 &[
                     &without_nul(&credential.id),
                     &bytes(&credential.secret),
                     &credential.scope.as_str(),
                     &credential.created_at.seconds(),
                     &credential.revoked_at.map(Timestamp::seconds),
+                    &now,
+                    &NO_USER,
+                    &Action::CreateCredential.as_str(),
                 ],
             )
             .await?;
@@ -127,7 +134,7 @@ impl Inner {
             bytes(&pair.refresh),
             pair.scope.as_str(),
         );
-        let mut values: Vec<&(dyn tokio_postgres::types::ToSql + Sync)> = vec![
+        let mut values: Vec<&(dyn ToSql + Sync)> = vec![
             &access,
             &refresh,
             &pair.credential,
@@ -153,10 +160,16 @@ async fn revoke(client: &Object, id: &str, now: i64) -> Result<bool, Failure> {
     let mark =
         prepare("UPDATE credentials SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL")
             .await?;
+    let record = prepare(RECORD).await?;
+    let action = Action::RevokeCredential.as_str();
     let tried = async {
         client.batch_execute("BEGIN").await?;
         client.query(&lock, &[&id]).await?;
         let revoked = client.execute(&mark, &[&id, &now]).await?;
+        if revoked > 0 {
+            let values: [&(dyn ToSql + Sync); 4] = [&NO_USER, &now, &action, &id];
+            client.execute(&record, &values).await?;
+        }
         client.execute(&end, &[&id]).await?;
         client.batch_execute("COMMIT").await?;
         Ok(revoked > 0)
@@ -220,6 +233,11 @@ fn scope(row: &Row) -> Result<Scope, StoreError> {
         .map_err(|_| StoreError::Corrupt("a scope".to_owned()))
 }
 
+const CREATE: &str = "WITH made AS (
+        INSERT INTO credentials (id, secret, scope, created_at, revoked_at) VALUES ($1, $2, $3, $4, $5) RETURNING id)
+    INSERT INTO audit_events (id, at, user_id, action, credential) SELECT nextval('event_ids'), $6, $7, $8, id FROM made";
+const RECORD: &str = "INSERT INTO audit_events (id, user_id, at, action, credential)
+    VALUES (nextval('event_ids'), $1, $2, $3, $4)";
 /// The credential of the pair, held until the commit.
 const NOT_REVOKED: &str =
     "credential AS MATERIALIZED (SELECT revoked_at FROM credentials WHERE id = $3 FOR SHARE)";

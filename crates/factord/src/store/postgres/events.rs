@@ -4,10 +4,9 @@ use tokio_postgres::Row;
 
 use super::Inner;
 use super::error::corrupt;
-use super::users::user_id;
 use crate::audit::StoredEvent;
 use crate::clock::Timestamp;
-use crate::store::deciding::outcome;
+use crate::store::deciding::{about, outcome};
 use crate::store::{EventFilter, StoreError};
 
 impl Inner {
@@ -43,12 +42,13 @@ fn read(row: &Row) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
         id: row.try_get(0).map_err(corrupt)?,
         at: Timestamp::from_seconds(row.try_get(1).map_err(corrupt)?),
-        user: user_id(row, 2)?,
+        user: about(row.try_get(2).map_err(corrupt)?)?,
         device: row.try_get(3).map_err(corrupt)?,
         action: row.try_get(4).map_err(corrupt)?,
         outcome: outcome(reason.is_some()).to_owned(),
         reason,
         count: row.try_get(6).map_err(corrupt)?,
+        credential: row.try_get(7).map_err(corrupt)?,
     })
 }
 
@@ -60,7 +60,7 @@ const OF_USER: &str = "WITH RECURSIVE start AS (
         SELECT event.* FROM start JOIN audit_events AS event ON event.id = start.last_event AND event.user_id = $1
         UNION ALL
         SELECT event.* FROM trail JOIN audit_events AS event ON event.id = trail.previous AND event.user_id = $1)
-    SELECT id, at, user_id, device, action, reason, count FROM trail WHERE id < $2 AND at >= $3 LIMIT $4";
+    SELECT id, at, user_id, device, action, reason, count, credential FROM trail WHERE id < $2 AND at >= $3 LIMIT $4";
 /// Whether the trail of a user does not end where it should: at an event that follows none.
 const IS_BROKEN: &str = "WITH RECURSIVE start AS (
         SELECT last_event FROM users WHERE id = $1
@@ -72,5 +72,6 @@ const IS_BROKEN: &str = "WITH RECURSIVE start AS (
         SELECT event.id, event.previous
         FROM trail JOIN audit_events AS event ON event.id = trail.previous AND event.user_id = $1)
     SELECT EXISTS (SELECT FROM start) AND NOT EXISTS (SELECT FROM trail WHERE previous IS NULL)";
-const OF_ALL: &str = "SELECT id, at, user_id, device, action, reason, count FROM audit_events
+const OF_ALL: &str =
+    "SELECT id, at, user_id, device, action, reason, count, credential FROM audit_events
     WHERE id < $1 AND at >= $2 ORDER BY id DESC LIMIT $3";

@@ -12,10 +12,13 @@ mod hardware;
 mod messages;
 mod open;
 mod settings;
+#[cfg(test)]
+mod sharding;
 mod statement;
 #[cfg(test)]
 pub(super) mod tests;
 mod time;
+mod transfer;
 mod upkeep;
 mod users;
 mod watch;
@@ -45,6 +48,7 @@ use decision::Stripes;
 pub use open::{PostgresOpenError, SchemaStatus, migrate, status};
 pub use settings::{BadUrl, CONNECTIONS, PostgresSettings};
 pub use time::DatabaseClock;
+pub use transfer::Mover;
 use watch::{Channels, Signals};
 
 /// A store in a PostgreSQL database, which many nodes may share.

@@ -122,6 +122,11 @@ pub async fn migrate(settings: &PostgresSettings) -> Result<SchemaStatus, Postgr
     Ok(status)
 }
 
+/// A connection to the database, of which nothing is known yet.
+pub(super) async fn connect(settings: &PostgresSettings) -> Result<Client, PostgresOpenError> {
+    Opening { settings }.connect().await
+}
+
 struct Opening<'a> {
     settings: &'a PostgresSettings,
 }
@@ -224,19 +229,21 @@ impl Opening<'_> {
         rng: &mut (dyn CryptoRng + Send),
     ) -> Result<bool, PostgresOpenError> {
         let unreachable = |error| self.unreachable(&error);
-        let sealed = keys.seal(rng, KEY_CHECK_PLACE, KEY_CHECK.as_bytes());
-        client
-            .execute(
-                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING",
-                &[&KEY_CHECK, &sealed.as_str()],
-            )
-            .await
-            .map_err(unreachable)?;
         let sql = "SELECT value FROM settings WHERE name = $1";
-        let row = client
-            .query_one(sql, &[&KEY_CHECK])
-            .await
-            .map_err(unreachable)?;
+        let found = client.query_opt(sql, &[&KEY_CHECK]).await;
+        let row = if let Some(row) = found.map_err(unreachable)? {
+            row
+        } else {
+            let sealed = keys.seal(rng, KEY_CHECK_PLACE, KEY_CHECK.as_bytes());
+            let insert =
+                "INSERT INTO settings (name, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
+            let done = client
+                .execute(insert, &[&KEY_CHECK, &sealed.as_str()])
+                .await;
+            done.map_err(unreachable)?;
+            let found = client.query_one(sql, &[&KEY_CHECK]).await;
+            found.map_err(unreachable)?
+        };
         let sealed = Sealed::from_stored(row.try_get(0).map_err(unreachable)?);
         Ok(keys.open(KEY_CHECK_PLACE, &sealed).is_ok())
     }

@@ -99,6 +99,14 @@ impl PostgresSettings {
         self
     }
 
+    /// The same for sessions that may change a database while it is being restored.
+    pub fn restoring(mut self) -> Self {
+        let given = self.config.get_options().unwrap_or_default();
+        let options = format!("{given} -c {}=yes", super::transfer::SESSION);
+        self.config.options(options);
+        self
+    }
+
     /// The way to make connections secure, where the URL asks for it.
     pub(super) fn tls(&self) -> Result<MakeRustlsConnect, BadUrl> {
         let unusable = |error: rustls::Error| bad(&format!("TLS: {error}"));

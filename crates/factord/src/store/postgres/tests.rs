@@ -9,8 +9,11 @@ use super::super::contract::{START, command, core, count_of, count_up, send};
 use super::*;
 use crate::clock::SystemClock;
 use crate::mfa::Core;
+use crate::mfa::data::Data;
 use crate::mfa::decision::{Decide, Draft};
+use crate::mfa::ids::DeviceNumber;
 use crate::mfa::refusal::Refusal;
+use crate::mfa::user::{Finished, Registration, Status};
 use crate::store::{StoreError, decide};
 
 /// A schema of its own on the server under test; `None` where there is no server.
@@ -309,13 +312,30 @@ fn everything(delete_user: bool) -> crate::mfa::decision::Effects {
             about: None,
             expires_at: START,
         }],
-        finished: Vec::new(),
+        finished: vec![Finished::Registration(registration())],
         links: vec![Link {
             token: TokenHash::of("a"),
             expires_at: START,
         }],
-        released: Vec::new(),
+        released: vec![DeviceNumber::from_stored(1)],
         delete_user,
+    }
+}
+
+fn registration() -> Registration {
+    Registration {
+        id: Uuid::nil(),
+        device: DeviceNumber::from_stored(1),
+        factor_id: 1,
+        display_name: String::new(),
+        created_at: START,
+        expires_at: START,
+        status: Status::Rejected,
+        ending: None,
+        destination: None,
+        guesses: 0,
+        redirect_to: None,
+        data: Data::default(),
     }
 }
 
@@ -330,7 +350,7 @@ async fn user(store: &PostgresStore) -> UserId {
     made.unwrap().id
 }
 
-fn profile(username: &str) -> Profile {
+pub(in crate::store) fn profile(username: &str) -> Profile {
     Profile {
         username: Some(username.to_owned()),
         email: None,
@@ -360,7 +380,7 @@ fn telling_time() -> impl Decide<Answer = Timestamp> {
     command(|draft: &mut Draft<'_>| Ok::<_, Refusal>(draft.now))
 }
 
-async fn connect(settings: &PostgresSettings) -> Client {
+pub(in crate::store) async fn connect(settings: &PostgresSettings) -> Client {
     let tls = settings.tls().unwrap();
     let (client, connection) = settings.config.connect(tls).await.unwrap();
     tokio::spawn(connection);

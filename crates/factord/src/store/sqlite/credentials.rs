@@ -3,6 +3,8 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use super::error::is_conflict;
+use super::events;
+use crate::audit::Action;
 use crate::auth::scope::Scope;
 use crate::auth::{Credential, TokenPair};
 use crate::clock::Timestamp;
@@ -10,7 +12,11 @@ use crate::crypto::tokens::TokenHash;
 use crate::store::StoreError;
 
 /// Keeps a new credential.
-pub(super) fn insert(conn: &Connection, credential: &Credential) -> Result<(), StoreError> {
+pub(super) fn insert(
+    conn: &Connection,
+    credential: &Credential,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     conn.prepare_cached(
         "INSERT INTO credentials (id, secret, scope, created_at, revoked_at) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
@@ -21,14 +27,14 @@ pub(super) fn insert(conn: &Connection, credential: &Credential) -> Result<(), S
         credential.created_at.seconds(),
         credential.revoked_at.map(Timestamp::seconds),
     ))
-    .map(drop)
-    .map_err(|error| {
+    .map_err(|error| -> StoreError {
         if is_conflict(&error) {
             StoreError::Conflict("client id")
         } else {
             error.into()
         }
-    })
+    })?;
+    events::insert_about_credential(conn, &credential.id, Action::CreateCredential, now)
 }
 
 /// The credential with this id.
@@ -57,6 +63,9 @@ pub(super) fn revoke(conn: &Connection, id: &str, now: Timestamp) -> Result<bool
             "UPDATE credentials SET revoked_at = ?2 WHERE id = ?1 AND revoked_at IS NULL",
         )?
         .execute((id, now.seconds()))?;
+    if revoked > 0 {
+        events::insert_about_credential(conn, id, Action::RevokeCredential, now)?;
+    }
     conn.prepare_cached("DELETE FROM tokens WHERE credential = ?1")?
         .execute([id])?;
     Ok(revoked > 0)

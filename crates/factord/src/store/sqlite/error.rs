@@ -1,6 +1,6 @@
 //! SQLite's errors in the terms of a store. No message holds a value: rows are personal, and some are secret.
 
-use rusqlite::{Error, ErrorCode};
+use rusqlite::{Error, ErrorCode, ffi};
 
 use crate::store::StoreError;
 
@@ -23,7 +23,15 @@ impl From<Error> for StoreError {
 
 /// Whether the error says that a unique value is taken.
 pub(super) fn is_conflict(error: &Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation)
+    let Error::SqliteFailure(error, _) = error else {
+        return false;
+    };
+    // The trigger of a closed database violates a constraint, too.
+    let taken = [
+        ffi::SQLITE_CONSTRAINT_UNIQUE,
+        ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+    ];
+    taken.contains(&error.extended_code)
 }
 
 /// Whether a commit that failed like this has certainly changed nothing: the disk is full, the file cannot be

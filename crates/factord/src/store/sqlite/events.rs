@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension, Row};
 
-use crate::audit::{Event, Repeatable, StoredEvent};
+use crate::audit::{Action, Event, Repeatable, StoredEvent};
 use crate::clock::Timestamp;
 use crate::mfa::ids::UserId;
-use crate::store::deciding::outcome;
+use crate::store::deciding::{NO_USER, about, outcome};
 use crate::store::{EventFilter, StoreError};
 
 /// Writes an event after the one before about the same user, and gives its id.
@@ -29,6 +29,19 @@ pub(super) fn insert(
             event.refused.map(|reason| reason.to_string()),
             previous,
         ))?)
+}
+
+/// Writes an event about a credential, and no user.
+pub(super) fn insert_about_credential(
+    conn: &Connection,
+    credential: &str,
+    action: Action,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO audit_events (at, user_id, action, credential) VALUES (?1, ?2, ?3, ?4)";
+    conn.prepare_cached(sql)?
+        .execute((now.seconds(), NO_USER, action.as_str(), credential))?;
+    Ok(())
 }
 
 /// Counts a refusal once more in its newest event, on the trail that begins at `last_event`. The core counts only what
@@ -94,7 +107,7 @@ fn of_user(
         .query_row([user.get()], |row| row.get(0))
         .optional()?;
     let mut statement = conn.prepare_cached(
-        "SELECT id, at, user_id, device, action, reason, count, previous FROM audit_events WHERE id = ?1",
+        "SELECT id, at, user_id, device, action, reason, count, credential, previous FROM audit_events WHERE id = ?1",
     )?;
     let mut events = Vec::new();
     while let Some(id) = next
@@ -104,7 +117,7 @@ fn of_user(
         let Some(row) = rows.next()? else {
             return Err(StoreError::Corrupt("a trail of audit events".to_owned()));
         };
-        next = row.get(7)?;
+        next = row.get(8)?;
         let event = read(row)?;
         let wanted = filter.before.is_none_or(|before| event.id < before)
             && filter.since.is_none_or(|since| event.at >= since);
@@ -117,7 +130,7 @@ fn of_user(
 
 fn of_all(conn: &Connection, filter: &EventFilter) -> Result<Vec<StoredEvent>, StoreError> {
     let mut statement = conn.prepare_cached(
-        "SELECT id, at, user_id, device, action, reason, count FROM audit_events
+        "SELECT id, at, user_id, device, action, reason, count, credential FROM audit_events
          WHERE id < ?1 AND at >= ?2 ORDER BY id DESC LIMIT ?3",
     )?;
     let bounds = (
@@ -133,11 +146,12 @@ fn read(row: &Row<'_>) -> Result<StoredEvent, StoreError> {
     Ok(StoredEvent {
         id: row.get(0)?,
         at: Timestamp::from_seconds(row.get(1)?),
-        user: super::user_id(row.get(2)?)?,
+        user: about(row.get(2)?)?,
         device: row.get(3)?,
         action: row.get(4)?,
         outcome: outcome(reason.is_some()).to_owned(),
         reason,
         count: row.get(6)?,
+        credential: row.get(7)?,
     })
 }

@@ -13,6 +13,7 @@ mod readers;
 mod syncer;
 #[cfg(test)]
 mod tests;
+mod transfer;
 mod upkeep;
 mod users;
 mod writer;
@@ -43,6 +44,7 @@ use decision::Decision;
 pub use open::{OpenError, backup, schema};
 use readers::Readers;
 use syncer::Progress;
+pub use transfer::Mover;
 use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 
 /// A store in a SQLite file. Several processes may use the same file; none keeps anything of a user in memory.
@@ -185,7 +187,7 @@ impl Store for SqliteStore {
     }
 
     fn insert_credential(&self, credential: Credential) -> Answer<'_, ()> {
-        self.write(move |writing| credentials::insert(writing.conn, &credential))
+        self.write(move |writing| credentials::insert(writing.conn, &credential, writing.now))
     }
 
     fn credential(&self, id: String) -> Answer<'_, Option<Credential>> {

@@ -11,6 +11,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 
 use crate::crypto::keys::Keys;
 use crate::crypto::sealing::{Place, Sealed};
+use crate::store::transfer::CLOSED;
 
 /// Why a database cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +47,14 @@ pub enum OpenError {
         /// The newest schema that is known here.
         known: usize,
     },
+    /// It was exported for good, and its schema is an older one.
+    #[error(
+        "the database {path} was exported for good, and is not brought up to date: use the factord that exported it"
+    )]
+    Closed {
+        /// The file.
+        path: PathBuf,
+    },
     /// The file was sealed with another key.
     #[error(
         "the database {path} was sealed with another key: start factord with the key that the database was created \
@@ -74,29 +83,29 @@ pub(super) fn writer(
     let conn = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(sqlite)?;
     conn.execute_batch(WRITER_SETTINGS).map_err(sqlite)?;
     write_ahead(&conn).map_err(sqlite)?;
-    let key_fits = in_transaction(&conn, |conn| {
+    let fits = in_transaction(&conn, |conn| -> rusqlite::Result<_> {
         let found = migrate(conn)?;
-        if found > MIGRATIONS.len() {
-            return Ok(Err(found));
+        match found {
+            Schema::Known => key_fits(conn, keys, rng).map(Ok),
+            Schema::Newer(found) => Ok(Err(OpenError::Newer {
+                path: path.to_owned(),
+                found,
+                known: MIGRATIONS.len(),
+            })),
+            Schema::Closed => Ok(Err(OpenError::Closed {
+                path: path.to_owned(),
+            })),
         }
-        key_fits(conn, keys, rng).map(Ok)
     })
     .map_err(sqlite)?;
-    match key_fits {
-        Err(found) => Err(OpenError::Newer {
+    if !fits? {
+        return Err(OpenError::WrongKey {
             path: path.to_owned(),
-            found,
-            known: MIGRATIONS.len(),
-        }),
-        Ok(false) => Err(OpenError::WrongKey {
-            path: path.to_owned(),
-        }),
-        Ok(true) => {
-            empty_log(&conn).map_err(sqlite)?;
-            conn.execute_batch(SYNCED_BY_US).map_err(sqlite)?;
-            Ok(conn)
-        }
+        });
     }
+    empty_log(&conn).map_err(sqlite)?;
+    conn.execute_batch(SYNCED_BY_US).map_err(sqlite)?;
+    Ok(conn)
 }
 
 /// The schema of the file in `folder` (0 if there is none) and the newest that is known here. Changes nothing.
@@ -151,7 +160,7 @@ pub(super) fn reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(conn)
 }
 
-fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
+pub(super) fn connect(path: &Path, mode: OpenFlags) -> rusqlite::Result<Connection> {
     let conn = Connection::open_with_flags(path, mode | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     conn.busy_timeout(BUSY_TIMEOUT)?;
     // Else a statement whose plan might depend on a parameter is compiled anew for every value.
@@ -209,10 +218,10 @@ pub(super) fn empty_log(conn: &Connection) -> rusqlite::Result<bool> {
     Ok(busy? == 0)
 }
 
-fn in_transaction<T>(
+pub(super) fn in_transaction<T, E: From<rusqlite::Error>>(
     conn: &Connection,
-    work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-) -> rusqlite::Result<T> {
+    work: impl FnOnce(&Connection) -> Result<T, E>,
+) -> Result<T, E> {
     let transaction =
         rusqlite::Transaction::new_unchecked(conn, rusqlite::TransactionBehavior::Immediate)?;
     let answer = work(&transaction)?;
@@ -220,18 +229,34 @@ fn in_transaction<T>(
     Ok(answer)
 }
 
-/// Runs the migrations that the file has not seen, and gives the schema that it has now.
-fn migrate(conn: &Connection) -> rusqlite::Result<usize> {
+/// What a file's schema is, once the migrations were run that it has not seen.
+enum Schema {
+    /// The newest.
+    Known,
+    /// One that is newer.
+    Newer(usize),
+    /// An older one, of a file that must not be changed.
+    Closed,
+}
+
+fn migrate(conn: &Connection) -> rusqlite::Result<Schema> {
     let found: usize =
         conn.query_row("PRAGMA user_version", (), |row| row.get::<_, u32>(0))? as usize;
+    if found > MIGRATIONS.len() {
+        return Ok(Schema::Newer(found));
+    }
+    if found == MIGRATIONS.len() {
+        return Ok(Schema::Known);
+    }
+    let closed = "SELECT EXISTS (SELECT 1 FROM settings WHERE name = ?1)";
+    if found > 0 && conn.query_row(closed, [CLOSED], |row| row.get(0))? {
+        return Ok(Schema::Closed);
+    }
     for migration in MIGRATIONS.iter().skip(found) {
         conn.execute_batch(migration)?;
     }
-    let now = found.max(MIGRATIONS.len());
-    if now > found {
-        conn.execute_batch(&format!("PRAGMA user_version = {now}"))?;
-    }
-    Ok(now)
+    conn.execute_batch(&format!("PRAGMA user_version = {}", MIGRATIONS.len()))?;
+    Ok(Schema::Known)
 }
 
 /// Whether `keys` open what the first opening sealed; the first opening seals it.
@@ -262,7 +287,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_initial.s
 /// Until the store is open a commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
 /// in the cache already, and so it costs little. Older versions stay in the log until the next idle clean-up, or until
 /// it is written over after 64 MiB; a shorter one would stop the writer more often to copy it into the file.
-const WRITER_SETTINGS: &str = "
+pub(super) const WRITER_SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;
     PRAGMA secure_delete = ON;

@@ -35,7 +35,8 @@ CREATE TABLE finished (
 CREATE INDEX finished_by_time ON finished (finished_at);
 
 -- Rows are never deleted. A row without a reason is a success. Each points to the one before about the same user; the
--- key begins with the event's number, so that every new row goes to the same page of the index.
+-- key begins with the event's number, so that every new row goes to the same page of the index. What is about a credential is
+-- about no user: then user_id is 0.
 CREATE TABLE audit_events (
     id bigint NOT NULL,
     user_id bigint NOT NULL,
@@ -45,6 +46,7 @@ CREATE TABLE audit_events (
     reason text,
     count bigint NOT NULL DEFAULT 1,
     previous bigint,
+    credential text,
     PRIMARY KEY (id, user_id)
 );
 CREATE SEQUENCE event_ids;
@@ -102,9 +104,10 @@ CREATE INDEX hardware_by_user ON hardware (user_id) WHERE user_id IS NOT NULL;
 
 -- By what links, and ids of verifications with a page, a user is found; as SHA-256.
 CREATE TABLE links (
-    token bytea PRIMARY KEY,
+    token bytea NOT NULL,
     user_id bigint NOT NULL,
-    expires_at bigint NOT NULL
+    expires_at bigint NOT NULL,
+    PRIMARY KEY (token, user_id)
 );
 CREATE INDEX links_by_expiry ON links (expires_at);
 CREATE INDEX links_by_user ON links (user_id);

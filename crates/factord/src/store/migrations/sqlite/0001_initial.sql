@@ -32,7 +32,8 @@ CREATE TABLE finished (
 CREATE UNIQUE INDEX finished_by_id ON finished (user_id, id);
 
 -- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success. Each points
--- to the one before about the same user: an index by user would cost every decision one more page of the disk.
+-- to the one before about the same user: an index by user would cost every decision one more page of the disk. What is about a
+-- credential is about no user: then user_id is 0.
 CREATE TABLE audit_events (
     id INTEGER PRIMARY KEY,
     at INTEGER NOT NULL,
@@ -41,7 +42,8 @@ CREATE TABLE audit_events (
     action TEXT NOT NULL,
     reason TEXT,
     count INTEGER NOT NULL DEFAULT 1,
-    previous INTEGER
+    previous INTEGER,
+    credential TEXT
 ) STRICT;
 
 -- Where the trails of users begin that are no more.
