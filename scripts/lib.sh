@@ -78,3 +78,12 @@ may_install() {
     install_package "$2" "$1 is not installed"
   fi
 }
+
+# cluster_programs: the Debian packages that only the cluster tests need, where we may get them.
+cluster_programs() {
+  may_install faketime faketime
+  may_install strace strace
+  may_install patroni patroni
+  may_install etcd etcd-server
+  may_install haproxy haproxy
+}

@@ -16,8 +16,7 @@ say 'suites against the built server'
 cargo build --locked --quiet --package factord --package onelogin-cli
 FACTORD_BIN=${FACTORD_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/factord}
 export FACTORD_BIN
-may_install faketime faketime
-may_install strace strace
+cluster_programs
 "$TOOLS/venv/bin/python" -m pytest tests -q "$@"
 
 if postgres_programs; then

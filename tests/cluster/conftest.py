@@ -5,6 +5,7 @@ import os
 import pytest
 
 from harness.cluster import Cluster
+from harness.patroni import Patroni, lacking
 from harness.postgres import Postgres, programs
 
 FULL = bool(os.environ.get("FACTORD_FULL"))
@@ -13,6 +14,11 @@ FULL = bool(os.environ.get("FACTORD_FULL"))
 def counts(short, full):
     """How often something is done: a few times by `make test`, as often as promised by `make test-failover`."""
     return full if FULL else short
+
+
+def seed(usual):
+    """What chance begins with: `FACTORD_SEED`, if it is set."""
+    return int(os.environ.get("FACTORD_SEED", usual))
 
 
 def missing(what):
@@ -37,6 +43,21 @@ def start_postgres():
     yield start
     for server in started:
         server.discard()
+
+
+@pytest.fixture
+def start_patroni():
+    if lacking():
+        missing(f"not installed (Debian packages): {', '.join(lacking())}")
+    started = []
+
+    def start(**keywords):
+        started.append(Patroni(**keywords))
+        return started[-1].start()
+
+    yield start
+    for whole in started:
+        whole.discard()
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import time
 
 import requests
 
-from harness import expect
+from harness import expect, oath
 from process.test_crash import UNKNOWN, Dead, Episode, Model, Told
 
 WORKERS = 6
@@ -36,12 +36,20 @@ class Life(Episode):
         self.world.acknowledged()
         return line
 
+    def codes(self, secret):
+        """As the clock runs on while servers are lost, late in a time step those two that stay valid for another 30 s."""
+        now = self.world.now()
+        if 2 <= now % 30 < 15:
+            return oath.codes(secret, now - 30, 3)
+        return oath.codes(secret, now if now % 30 >= 15 else now - 30, 2)
+
 
 class Load:
-    """Workers who live one life after the other until they are told to stop."""
+    """Workers who live one life after the other until they are told to stop. `longest` is the longest that an answer took,
+    and `silence` the longest time of the last round in which nothing was acknowledged to any of them, both in seconds."""
 
-    def __init__(self, server, seed):
-        self.server, self.seed = server, seed
+    def __init__(self, server, seed, workers=WORKERS):
+        self.server, self.seed, self.workers = server, seed, workers
         self.lock = threading.Lock()
         self.failures, self.refusals = [], []
         self.longest = 0.0
@@ -50,11 +58,13 @@ class Load:
     def __enter__(self):
         self.time = self.server.clock.fresh_step()
         self.lives, self.told = [], 0
+        self.began = self.heard = time.monotonic()
+        self.silence = 0.0
         self.progress = threading.Condition(self.lock)
         self.over = threading.Event()
         self.rounds += 1
         self.server.api.token  # before anything is lost
-        self.threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(WORKERS)]
+        self.threads = [threading.Thread(target=self.work, args=(n,), daemon=True) for n in range(self.workers)]
         for thread in self.threads:
             thread.start()
         return self
@@ -90,8 +100,14 @@ class Load:
         return isinstance(error, (requests.RequestException, OSError)) or (
             isinstance(error, AssertionError) and ("503" in text or "came in 10 s" in text))
 
+    def now(self):
+        """The service's time, up to two seconds ago."""
+        return self.time + int(time.monotonic() - self.began)
+
     def acknowledged(self):
         with self.lock:
+            now = time.monotonic()
+            self.silence, self.heard = max(self.silence, now - self.heard), now
             self.told += 1
             self.progress.notify_all()
 

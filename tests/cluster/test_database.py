@@ -5,12 +5,12 @@ import time
 
 import requests
 
-from cluster.conftest import counts
+from cluster.conftest import counts, seed
 from cluster.load import Load
 from harness import expect
 from harness.people import Person
 
-SEED = 20261125
+SEED = seed(20261125)
 
 
 def test_without_its_database_a_node_refuses_fast_and_recovers_by_itself(start_postgres, start_cluster):

@@ -8,13 +8,13 @@ import time
 import pytest
 import requests
 
-from cluster.conftest import counts, missing
+from cluster.conftest import counts, missing, seed
 from cluster.load import Load
 from harness import expect
 from harness.burst import read, request, tally
 from harness.people import Person
 
-SEED = 20261124
+SEED = seed(20261124)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ class Cluster(DevServer):
     """What speaks to a server speaks to this as well. A node that is down is still asked in its turn, as by a client that
     does not know."""
 
-    def __init__(self, base, database, count=3, wrappers=(), extra=()):
+    def __init__(self, base, database, count=3, wrappers=(), extra=(), env=None):
         self.base = pathlib.Path(base)
         self.base.mkdir(parents=True, exist_ok=True)
         self.client_secret = secrets.token_hex(32)
@@ -27,7 +27,7 @@ class Cluster(DevServer):
             folder.mkdir()
             self.nodes.append(DevServer(
                 folder / "data", folder, database=database, client_secret=self.client_secret,
-                extra=["--key", str(key), *extra], wrapper=wrappers[n] if n < len(wrappers) else (),
+                extra=["--key", str(key), *extra], env=env, wrapper=wrappers[n] if n < len(wrappers) else (),
             ))
         self._turn = itertools.count()
         self.verify = None

@@ -110,17 +110,7 @@ class Postgres:
 
     def kill(self):
         """`kill -9` of the server and all its processes: as if the machine had lost its power."""
-        pid = self.pid
-        os.kill(pid, signal.SIGSTOP)  # what it began meanwhile would be missed, and hold its memory
-        children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
-        for each in [pid, *map(int, children)]:
-            try:
-                os.kill(each, signal.SIGKILL)
-            except ProcessLookupError:
-                pass
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline and any(alive(each) for each in [pid, *map(int, children)]):
-            time.sleep(0.02)  # polling for the end of processes that are not ours to wait for
+        kill_server(self.pid)
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def promote(self):
@@ -142,6 +132,23 @@ class Postgres:
     def discard(self):
         self.stop()
         shutil.rmtree(self.base, ignore_errors=True)
+
+
+def kill_server(pid):
+    """`kill -9` of a process and its children; waits for their end."""
+    try:
+        os.kill(pid, signal.SIGSTOP)  # what it began meanwhile would be missed, and hold its memory
+    except ProcessLookupError:
+        return
+    children = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True).stdout.split()
+    for each in [pid, *map(int, children)]:
+        try:
+            os.kill(each, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and any(alive(each) for each in [pid, *map(int, children)]):
+        time.sleep(0.02)  # polling for the end of processes that are not ours to wait for
 
 
 def alive(pid):

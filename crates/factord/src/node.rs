@@ -276,9 +276,14 @@ impl Node {
     pub async fn work(&self, sender: Option<Arc<dyn Sender>>, shutdown: impl Future<Output = ()>) {
         let (over, is_over) = watch::channel(());
         let sharing = tokio::spawn({
-            let (store, access, mut is_over) =
-                (Arc::clone(&self.store), Arc::clone(&self.access), is_over);
-            rate_limit::share(store, access, async move { drop(is_over.changed().await) })
+            let (store, mut is_over) = (Arc::clone(&self.store), is_over);
+            let mut limiters = vec![Arc::clone(&self.access.rate_limiter)];
+            limiters.extend(self.service.limiters());
+            rate_limit::share(
+                store,
+                limiters,
+                async move { drop(is_over.changed().await) },
+            )
         });
         self.background(sender, shutdown).await;
         drop(over);

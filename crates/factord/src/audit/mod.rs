@@ -143,6 +143,10 @@ pub enum Reason {
     NoAnswer,
     /// A signature, origin or other proof is not what it must be.
     Forged,
+    /// A request in a gateway's name that the gateway has not signed.
+    NotSigned,
+    /// The user has tried so many long codes in a minute that no more are looked at.
+    TooManyTries,
     /// The key did not verify or did not even see the person.
     NotVerified,
     /// The key is of no maker or model that is trusted.
@@ -184,6 +188,8 @@ impl fmt::Display for Reason {
             Self::HungUp => "hung_up",
             Self::NoAnswer => "no_answer",
             Self::Forged => "forged",
+            Self::NotSigned => "not_signed",
+            Self::TooManyTries => "too_many_tries",
             Self::NotVerified => "not_verified",
             Self::NotTrusted => "not_trusted",
             Self::CounterWentBack => "counter_went_back",

@@ -12,7 +12,7 @@ use crate::delivery::message::Channel;
 use crate::factor::Description;
 use crate::factor::catalogue::Catalogue;
 use crate::factor::magic_link::{self, MagicLinkMode};
-use crate::factor::protect::NumberMatching;
+use crate::factor::protect::{self, NumberMatching};
 use crate::mfa::policy::{Group, Policies, Policy};
 
 /// What holds for everybody, and for whoever is in no group.
@@ -233,17 +233,26 @@ impl Problems {
 
     fn of_devices(&mut self, table: &str, devices: &BTreeMap<FactorKey, Devices>) {
         let catalogue = Catalogue::standard();
-        let replacing = catalogue
-            .offered()
-            .map(|(_, factor)| factor)
-            .filter(|factor| factor.replaces_older);
-        for Description { key, .. } in replacing {
-            if devices.get(&FactorKey(key)).is_some_and(|it| it.0 != 1) {
-                self.add(
-                    &format!("{table}.devices.{key}"),
+        for (
+            _,
+            Description {
+                key,
+                replaces_older,
+                ..
+            },
+        ) in catalogue.offered()
+        {
+            let never_more = match *key {
+                protect::KEY => {
+                    "pushes are counted for each user, so that there is never more than 1"
+                }
+                _ if *replaces_older => {
                     "a newer one takes the place of the older, so that there is never more than 1"
-                        .to_owned(),
-                );
+                }
+                _ => continue,
+            };
+            if devices.get(&FactorKey(key)).is_some_and(|it| it.0 != 1) {
+                self.add(&format!("{table}.devices.{key}"), never_more.to_owned());
             }
         }
     }

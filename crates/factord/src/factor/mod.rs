@@ -123,6 +123,12 @@ pub trait Factor: Send + Sync {
         Ok(Verdict::Wrong(Reason::Wrong))
     }
 
+    /// Whether an answer that is no code could be right by luck. Such a one is not looked at while guesses are held back;
+    /// any other is, such as the word that a call is over.
+    fn is_guess(&self, _answer: &Data) -> bool {
+        self.description().codes.are_guessable()
+    }
+
     /// What follows from an answer that is no code: digits typed on a phone, the press of a button on a page, the word of
     /// an app, a credential. `answer` has the factor's own form. Without a code's throttle, unless its codes are guessable.
     ///
@@ -360,6 +366,27 @@ pub enum Step {
     Continue(Data),
     /// It is not right, for this reason, and is counted.
     Wrong(Reason),
-    /// It ends here, for these reasons; the device goes on with this record if it changes.
-    Rejected(Ending, Reason, Option<Data>),
+    /// It ends here.
+    Rejected {
+        /// How.
+        ending: Ending,
+        /// Why, as the audit trail says; [`Reason::Wrong`] is counted.
+        reason: Reason,
+        /// The record that the device goes on with, if it changes.
+        device: Option<Data>,
+        /// What an operator should look at.
+        alarm: Option<Reason>,
+    },
+}
+
+impl Step {
+    /// It ends here for this reason, and nothing else follows.
+    pub const fn rejected(ending: Ending, reason: Reason) -> Self {
+        Self::Rejected {
+            ending,
+            reason,
+            device: None,
+            alarm: None,
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! with a signature over exactly what it showed; with number matching the person types what the login shows.
 
 pub mod key;
+pub mod page;
 mod patience;
 pub mod signed;
 pub mod subscription;
@@ -9,10 +10,8 @@ pub mod subscription;
 use data_encoding::BASE32_NOPAD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use rand::{CryptoRng, RngExt};
-use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
-use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use super::{Ceremony, Codes, Description, Factor, Issued, Pending, Restored, Shown, Step};
@@ -22,6 +21,7 @@ use crate::crypto::keys::KeyedHash;
 use crate::crypto::sealing::{Place, Sealed};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::{Channel, Message};
+use crate::messages::Content;
 use crate::mfa::Core;
 use crate::mfa::data::{Data, Fault};
 use crate::mfa::ids::{DeviceNumber, UserId};
@@ -167,10 +167,10 @@ impl Factor for Protect {
                 decide(ceremony, device, pending, &decision)
             }
             (Ok(Answer::Open(browser)), Pending::Verification(_, pending)) => {
-                open(ceremony, pending, &browser)
+                page::open(ceremony, pending, &browser)
             }
             (Ok(Answer::Take(browser)), Pending::Verification(device, pending)) => {
-                take(ceremony, device, pending, &browser)
+                page::take(ceremony, device, pending, &browser)
             }
             _ => Ok(Step::Wrong(Reason::Invalid)),
         }
@@ -261,7 +261,16 @@ impl Record {
         };
         let place = place(SUBSCRIPTION, ceremony.user, ceremony.device);
         let to = open_text(ceremony.core, place, sealed)?;
+        let content = Content::Push {
+            display_name: ceremony.display_name,
+            time: ceremony.now,
+        };
+        let text = ceremony
+            .core
+            .write(Channel::Push, ceremony.profile, &content);
         let body = serde_json::json!({
+            "title": text.subject,
+            "body": text.body,
             "verification_id": ceremony.id,
             "user_id": ceremony.user.to_string(),
             "device_id": ceremony.device.get().to_string(),
@@ -382,88 +391,12 @@ fn approved(record: Record) -> Data {
 }
 
 fn reject(now: Timestamp, mut record: Record, reason: Reason) -> Step {
-    let reason = record.patience.denied(now).unwrap_or(reason);
-    Step::Rejected(Ending::Denied, reason, Some(Data::of(&record)))
-}
-
-/// The first browser whose person presses the button is the one that shows the number.
-fn open(ceremony: &Ceremony<'_>, pending: &Verification, secret: &str) -> Result<Step, Fault> {
-    let challenge = pending.data.read::<Option<Challenge>>()?;
-    Ok(match challenge {
-        Some(challenge) if challenge.browser.is_none() => {
-            let browser = browser(ceremony.core, ceremony.user, pending.id, secret);
-            Step::Continue(Data::of(&Challenge {
-                browser: Some(browser),
-                ..challenge
-            }))
-        }
-        _ => Step::Continue(pending.data.clone()),
-    })
-}
-
-/// The browser that shows the number gets the page's code, once the app has approved.
-fn take(
-    ceremony: &Ceremony<'_>,
-    device: &Device,
-    pending: &Verification,
-    secret: &str,
-) -> Result<Step, Fault> {
-    let Some(challenge) = pending.data.read::<Option<Challenge>>()? else {
-        return Ok(Step::Wrong(Reason::Used));
-    };
-    let browser = browser(ceremony.core, ceremony.user, pending.id, secret);
-    Ok(
-        if challenge.approved && challenge.browser == Some(browser) {
-            Step::AcceptedOnPage(approved(device.data.read()?))
-        } else {
-            Step::Wrong(Reason::Wrong)
-        },
-    )
-}
-
-/// How the hosted page of a challenge stands, for the browser that asks.
-#[derive(Debug)]
-pub enum PageState {
-    /// No browser shows the number yet.
-    Unopened,
-    /// This browser shows it.
-    Here {
-        /// What the person types in the app.
-        number: SecretString,
-        /// Whether they have, and the page's code waits to be taken.
-        approved: bool,
-    },
-    /// Another browser shows it.
-    Elsewhere,
-    /// The page's code has been taken.
-    Done,
-}
-
-/// How the hosted page of `pending` stands for a browser with this secret.
-///
-/// # Errors
-/// [`Fault`] if something stored cannot be used.
-pub fn page(
-    core: &Core,
-    user: UserId,
-    pending: &Verification,
-    secret: Option<&str>,
-) -> Result<PageState, Fault> {
-    let Some(challenge) = pending.data.read::<Option<Challenge>>()? else {
-        return Ok(PageState::Done);
-    };
-    let Some(shown_by) = challenge.browser else {
-        return Ok(PageState::Unopened);
-    };
-    match (secret, challenge.number) {
-        (Some(secret), Some(sealed)) if browser(core, user, pending.id, secret) == shown_by => {
-            let number = open_text(core, place(NUMBER, user, pending.device), &sealed)?;
-            Ok(PageState::Here {
-                number: number.as_str().into(),
-                approved: challenge.approved,
-            })
-        }
-        _ => Ok(PageState::Elsewhere),
+    let alarm = record.patience.denied(now);
+    Step::Rejected {
+        ending: Ending::Denied,
+        reason,
+        device: Some(Data::of(&record)),
+        alarm,
     }
 }
 
@@ -541,11 +474,6 @@ fn shown(core: &Core, code: &str) -> Shown {
 fn draw(rng: &mut dyn CryptoRng, digits: usize) -> Zeroizing<String> {
     let below = 10_u32.pow(u32::try_from(digits).unwrap_or(2));
     Zeroizing::new(format!("{:0digits$}", rng.random_range(0..below)))
-}
-
-fn browser(core: &Core, user: UserId, id: Uuid, secret: &str) -> KeyedHash {
-    let context: [&[u8]; 3] = [b"push page", &user.get().to_be_bytes(), id.as_bytes()];
-    core.keys.code_hash(&context, secret)
 }
 
 fn open_text(core: &Core, place: Place, sealed: &Sealed) -> Result<Zeroizing<String>, Fault> {

@@ -88,6 +88,11 @@ impl Factor for Voice {
         Ok(issue(ceremony, code, None))
     }
 
+    fn is_guess(&self, answer: &Data) -> bool {
+        let report = answer.read::<Report>();
+        report.map_or(true, |report| matches!(report.event, CallEvent::Digits(_)))
+    }
+
     /// What the gateway reports of the call: `answer` is a [`Report`].
     fn answer(
         &self,
@@ -106,14 +111,14 @@ impl Factor for Voice {
         let digits = match report.event {
             CallEvent::Digits(digits) => digits,
             CallEvent::HungUp => {
-                return Ok(Step::Rejected(Ending::HungUp, Reason::HungUp, None));
+                return Ok(Step::rejected(Ending::HungUp, Reason::HungUp));
             }
             CallEvent::NoAnswer => {
-                return Ok(Step::Rejected(Ending::NoAnswer, Reason::NoAnswer, None));
+                return Ok(Step::rejected(Ending::NoAnswer, Reason::NoAnswer));
             }
         };
         if record.expires_at <= ceremony.now {
-            return Ok(Step::Rejected(Ending::Expired, Reason::Expired, None));
+            return Ok(Step::rejected(Ending::Expired, Reason::Expired));
         }
         if record.code == hash(core, user, id, b"typed", &digits) {
             return Ok(Step::Accepted(match pending {
@@ -125,7 +130,7 @@ impl Factor for Voice {
         Ok(if pending.guesses().saturating_add(1) < tries {
             Step::Wrong(Reason::Wrong)
         } else {
-            Step::Rejected(Ending::TooManyGuesses, Reason::Wrong, None)
+            Step::rejected(Ending::TooManyGuesses, Reason::Wrong)
         })
     }
 }

@@ -55,7 +55,11 @@ pub fn contents(kind: Kind) -> Vec<Content<'static>> {
         Kind::RecoveryCodesLow => {
             vec![Content::Notice(Notice::RecoveryCodesLow { left: 2 }, time)]
         }
-        Kind::CallPrompt | Kind::CallWrong | Kind::CallSuccess | Kind::CallGoodbye => Vec::new(),
+        Kind::CallPrompt
+        | Kind::CallWrong
+        | Kind::CallSuccess
+        | Kind::CallExpired
+        | Kind::CallGoodbye => Vec::new(),
     }
 }
 

@@ -13,6 +13,8 @@ pub enum Kind {
     CallWrong,
     /// What the voice says of the right ones.
     CallSuccess,
+    /// What the voice says when the code counts no more.
+    CallExpired,
     /// What the voice says last.
     CallGoodbye,
     /// A push to the authenticator app.
@@ -31,12 +33,13 @@ pub enum Kind {
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Code,
         Self::Link,
         Self::CallPrompt,
         Self::CallWrong,
         Self::CallSuccess,
+        Self::CallExpired,
         Self::CallGoodbye,
         Self::Push,
         Self::DeviceAdded,
@@ -54,6 +57,7 @@ impl Kind {
             Self::CallPrompt => "call_prompt",
             Self::CallWrong => "call_wrong",
             Self::CallSuccess => "call_success",
+            Self::CallExpired => "call_expired",
             Self::CallGoodbye => "call_goodbye",
             Self::Push => "push",
             Self::DeviceAdded => "device_added",
@@ -68,9 +72,11 @@ impl Kind {
     pub const fn parts(self) -> &'static [Part] {
         match self {
             Self::Link => &[Part::Subject, Part::Text, Part::Html],
-            Self::CallPrompt | Self::CallWrong | Self::CallSuccess | Self::CallGoodbye => {
-                &[Part::Text]
-            }
+            Self::CallPrompt
+            | Self::CallWrong
+            | Self::CallSuccess
+            | Self::CallExpired
+            | Self::CallGoodbye => &[Part::Text],
             Self::Push => &[Part::Subject, Part::Text],
             _ => &Part::ALL,
         }
@@ -84,9 +90,14 @@ impl Kind {
             (Self::Code, _) => &["service", "minutes", "code"],
             (Self::Link, Part::Subject) => &["service", "minutes", "display_name", "time"],
             (Self::Link, _) => &["service", "minutes", "display_name", "time", "link"],
-            (Self::CallPrompt | Self::CallWrong | Self::CallSuccess | Self::CallGoodbye, _) => {
-                &["service"]
-            }
+            (
+                Self::CallPrompt
+                | Self::CallWrong
+                | Self::CallSuccess
+                | Self::CallExpired
+                | Self::CallGoodbye,
+                _,
+            ) => &["service"],
             (Self::Push, _) => &["service", "display_name", "time"],
             (Self::DeviceAdded | Self::DeviceRemoved, _) => {
                 &["service", "device", "factor", "time", "help"]

@@ -60,6 +60,8 @@ pub struct CallLines {
     pub wrong: String,
     /// That they are right.
     pub success: String,
+    /// That the code counts no more.
+    pub expired: String,
     /// The last word.
     pub goodbye: String,
 }
@@ -146,6 +148,7 @@ impl Texts {
             prompt: line(Kind::CallPrompt),
             wrong: line(Kind::CallWrong),
             success: line(Kind::CallSuccess),
+            expired: line(Kind::CallExpired),
             goodbye: line(Kind::CallGoodbye),
         }
     }

@@ -45,7 +45,7 @@ macro_rules! languages {
 }
 
 /// Name (`en/code.txt`) and text of every standard template.
-pub(super) const TEMPLATES: [[(&str, &str); 33]; 5] = languages![
+pub(super) const TEMPLATES: [[(&str, &str); 34]; 5] = languages![
     "code.subject",
     "code.txt",
     "code.html",
@@ -56,6 +56,7 @@ pub(super) const TEMPLATES: [[(&str, &str); 33]; 5] = languages![
     "call_prompt.txt",
     "call_wrong.txt",
     "call_success.txt",
+    "call_expired.txt",
     "call_goodbye.txt",
     "push.subject",
     "push.txt",

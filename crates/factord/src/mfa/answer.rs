@@ -123,15 +123,17 @@ impl GiveAnswer {
             return Err(Refusal::invalid("device_id"));
         }
         let device = draft.user.mfa.device(number).cloned();
-        let description = factor.description();
-        gate(
-            draft.user,
-            device.as_ref(),
-            description,
-            draft.now,
-            draft.core,
-        )
-        .pass()?;
+        if factor.is_guess(&self.answer) {
+            let description = factor.description();
+            let (now, core) = (draft.now, draft.core);
+            gate(draft.user, device.as_ref(), description, now, core).pass()?;
+        } else if draft
+            .core
+            .policy(&draft.user.profile)
+            .disables(factor.description())
+        {
+            return Err(Refusal::FactorDisabled);
+        }
         if verification.status != Status::Pending {
             return Err(Refusal::Unauthorized(ended_reason(verification.ending)));
         }
@@ -171,8 +173,13 @@ impl GiveAnswer {
                 Ok(Outcome::Pending)
             }
             Step::Wrong(reason) => Err(count_wrong(draft, &candidate, reason)),
-            Step::Rejected(ending, reason, data) => {
-                if let Some((device, data)) = draft.user.mfa.device_mut(number).zip(data) {
+            Step::Rejected {
+                ending,
+                reason,
+                device,
+                alarm,
+            } => {
+                if let Some((device, data)) = draft.user.mfa.device_mut(number).zip(device) {
                     device.data = data;
                 }
                 if reason == Reason::Wrong {
@@ -181,7 +188,7 @@ impl GiveAnswer {
                     let device = Some(DeviceId::Device(number));
                     draft.record(device, Action::CompleteVerification, Some(reason));
                 }
-                draft.alarm(number, Some(reason));
+                draft.alarm(number, alarm);
                 draft.end_verifications(ending, |pending| pending.id == self.id);
                 Ok(Outcome::Ended)
             }
@@ -195,7 +202,7 @@ impl GiveAnswer {
     ) -> Result<Outcome, Refusal> {
         let factor = self.admit(draft, registration.factor_id)?;
         let codes = factor.description().codes;
-        if codes.are_guessable() {
+        if factor.is_guess(&self.answer) {
             draft.user.mfa.throttle.delay(draft.now).pass()?;
         }
         if registration.status == Status::Pending {
@@ -222,7 +229,7 @@ impl GiveAnswer {
                 Ok(Outcome::Pending)
             }
             Step::Wrong(reason) => Err(confirmation::refuse(draft, self.id, codes, reason)),
-            Step::Rejected(ending, reason, _) => {
+            Step::Rejected { ending, reason, .. } => {
                 if reason == Reason::Wrong {
                     confirmation::refuse(draft, self.id, codes, reason);
                 }

@@ -55,7 +55,7 @@ impl Decide for ImportToken {
         let mut ceremony = draft.ceremony(uuid::Uuid::nil(), number, now);
         let kept = self.token.keep(&mut ceremony, known.as_ref())?;
         draft.hardware.insert(id, kept);
-        draft.user.mfa.devices.push(Device {
+        draft.add_device(Device {
             number,
             factor_id: AUTHENTICATOR,
             display_name: format!("Token {}", self.token.serial),

@@ -28,7 +28,7 @@ pub struct Access {
     store: Arc<dyn Store>,
     recognised: RwLock<Recollection>,
     /// The rate limit of each credential.
-    pub rate_limiter: RateLimiter,
+    pub rate_limiter: Arc<RateLimiter>,
 }
 
 /// The tokens that were asked for a moment ago.
@@ -51,7 +51,7 @@ impl Access {
         Self {
             store,
             recognised: RwLock::default(),
-            rate_limiter,
+            rate_limiter: Arc::new(rate_limiter),
         }
     }
 

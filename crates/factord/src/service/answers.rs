@@ -4,6 +4,7 @@
 use uuid::Uuid;
 
 use super::{Error, Service};
+use crate::audit::{Action, Reason};
 use crate::clock;
 use crate::factor::Work;
 use crate::factor::webauthn::Answer;
@@ -14,6 +15,7 @@ use crate::mfa::completion::{CompleteVerification, VerifyCode};
 use crate::mfa::confirmation::ConfirmRegistration;
 use crate::mfa::data::Data;
 use crate::mfa::ids::{DeviceId, DeviceNumber, UserId};
+use crate::mfa::noted::{About, NoteRefusal};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::{Registration, User, Verification};
 
@@ -124,7 +126,8 @@ impl Service {
         let Some((device, work)) = work else {
             return Ok(None);
         };
-        let data = self.work(user.id, work).await?;
+        let action = Action::CompleteVerification;
+        let data = self.work(user.id, action, device, work).await?;
         Ok(Some(Evidence { device, data }))
     }
 
@@ -148,12 +151,32 @@ impl Service {
         match factor
             .and_then(|factor| factor.prepare_confirmation(&core, user.id, pending, code, rng))
         {
-            Some(work) => self.work(user.id, work).await.map(Some),
+            Some(work) => {
+                let action = Action::ConfirmRegistration;
+                let done = self.work(user.id, action, pending.device, work).await;
+                done.map(Some)
+            }
             None => Ok(None),
         }
     }
 
-    async fn work(&self, user: UserId, work: Work) -> Result<Data, Error> {
-        self.workshop.work(user, self.store.now(), work).await
+    /// Does the work for a code of `device`. That there were too many tries leaves an event, as every refusal does.
+    async fn work(
+        &self,
+        user: UserId,
+        action: Action,
+        device: DeviceNumber,
+        work: Work,
+    ) -> Result<Data, Error> {
+        let done = self.workshop.work(user, self.store.now(), work).await;
+        if let Err(Error::TooManyTries(_)) = done {
+            let noted = NoteRefusal {
+                action,
+                about: About::Device(device),
+                reason: Reason::TooManyTries,
+            };
+            self.decide(user, noted).await?;
+        }
+        done
     }
 }

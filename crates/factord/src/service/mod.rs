@@ -101,6 +101,11 @@ impl Service {
         &self.pushes
     }
 
+    /// What limits how often a user's codes cause work: to be shared with other nodes.
+    pub fn limiters(&self) -> [Arc<rate_limit::RateLimiter>; 2] {
+        self.workshop.limiters()
+    }
+
     /// Decides a command about a user; what it answers is durable.
     ///
     /// # Errors

@@ -9,7 +9,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::service::access::Access;
 use crate::store::{RequestCount, Store};
 
 /// Counts the requests of each caller in windows of time.
@@ -146,12 +145,18 @@ impl RateLimiter {
 }
 
 /// Tells other nodes of the requests that were counted here, and hears of theirs, until `shutdown`.
-pub async fn share(store: Arc<dyn Store>, access: Arc<Access>, shutdown: impl Future<Output = ()>) {
+pub async fn share(
+    store: Arc<dyn Store>,
+    limiters: Vec<Arc<RateLimiter>>,
+    shutdown: impl Future<Output = ()>,
+) {
     let mut shutdown = pin!(shutdown);
-    let limiter = &access.rate_limiter;
-    while limiter.limit.is_some() {
-        let untold = limiter.untold(store.now());
-        if !untold.is_empty() {
+    loop {
+        for limiter in &limiters {
+            let untold = limiter.untold(store.now());
+            if untold.is_empty() {
+                continue;
+            }
             match store.count_requests(untold.clone()).await {
                 Ok(Some(all)) => limiter.learn(&all),
                 Ok(None) => return,

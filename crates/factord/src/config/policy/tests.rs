@@ -263,6 +263,11 @@ const WRONG: &[(&str, &str, &str)] = &[
         "never more than 1",
     ),
     (
+        "policy.devices.protect = 2",
+        "policy.devices.protect: ",
+        "pushes are counted for each user",
+    ),
+    (
         "policy.factor = ['sms']",
         "policy.factor (in ",
         "did you mean policy.factors? The keys in [policy] are: attribute, factors,",

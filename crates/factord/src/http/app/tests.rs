@@ -351,6 +351,7 @@ async fn an_app_that_has_subscribed_is_woken_up_and_no_login_ends_because_it_was
     assert_eq!(
         body,
         json!({
+            "title": "factord: is it you?", "body": "Somebody asks to sign in. Approve only if it is you.",
             "verification_id": made.id(), "user_id": phone.user, "device_id": phone.device,
             "expires_at": made.body["expires_at"]
         })

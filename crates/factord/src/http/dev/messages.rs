@@ -169,6 +169,7 @@ fn spoken(lines: CallLines, kind: Kind) -> String {
     match kind {
         Kind::CallWrong => lines.wrong,
         Kind::CallSuccess => lines.success,
+        Kind::CallExpired => lines.expired,
         Kind::CallGoodbye => lines.goodbye,
         _ => lines.prompt,
     }

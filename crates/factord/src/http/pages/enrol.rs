@@ -9,7 +9,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::key::{self, KeyPage, Next};
-use super::{gone, linked, time};
+use super::{gone, linked, note_over, time};
+use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
 use crate::factor::webauthn;
@@ -18,6 +19,7 @@ use crate::http::error::Error;
 use crate::http::extract;
 use crate::http::openapi::OnPage;
 use crate::mfa::ids::UserId;
+use crate::mfa::noted::About;
 use crate::mfa::refusal::Refusal;
 
 /// The page on which a key is enrolled
@@ -76,7 +78,11 @@ pub(in crate::http) async fn finish(
     request: Request,
 ) -> Result<Json<Next>, Error> {
     let extract::Json(credential) = app.read_body(request).await?;
-    let found = find(&app, &token).await?.ok_or(Refusal::NotFound)?;
+    let Some(found) = find(&app, &token).await? else {
+        let link = TokenHash::of_secret(&token);
+        note_over(&app, link, Action::ConfirmRegistration, About::Nothing).await?;
+        return Err(Refusal::NotFound.into());
+    };
     key::answer(&app, found.user, found.id, credential).await
 }
 
@@ -110,7 +116,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::factor::webauthn::soft_key::SoftKey;
-    use crate::http::tests::{Server, WEBAUTHN};
+    use crate::http::tests::{Server, WEBAUTHN, newest_event};
 
     const ORIGIN: &str = "http://localhost:8080";
 
@@ -162,6 +168,11 @@ mod tests {
             "WebAuthn"
         );
         visitor.post(&page, credential).await.not_found();
+        let event = newest_event(&admin, &person).await;
+        assert_eq!(
+            (&event["action"], &event["reason"]),
+            (&json!("confirm_registration"), &json!("finished"))
+        );
         assert_eq!(visitor.get(&page).await.status, 410);
     }
 

@@ -10,7 +10,8 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{Told, back, give, gone, render, time};
 use crate::clock;
 use crate::crypto::tokens;
-use crate::factor::protect::{self, Answer, PageState};
+use crate::factor::protect::Answer;
+use crate::factor::protect::page::{self, PageState};
 use crate::http::App;
 use crate::http::error::Error;
 use crate::mfa::answer::Outcome;
@@ -70,7 +71,7 @@ fn state(
     pending: &Verification,
     secret: Option<&str>,
 ) -> Result<PageState, Error> {
-    let state = protect::page(&app.service.core(), user, pending, secret);
+    let state = page::state(&app.service.core(), user, pending, secret);
     Ok(state.map_err(Refusal::Fault)?)
 }
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use super::key::{self, KeyPage, Next};
-use super::{gone, linked, push, time};
+use super::{gone, linked, note_over, push, time};
+use crate::audit::Action;
 use crate::factor::protect;
 use crate::factor::webauthn;
 use crate::http::App;
@@ -20,6 +21,7 @@ use crate::http::extract;
 use crate::http::openapi::OnPage;
 use crate::mfa::decision::Link;
 use crate::mfa::ids::UserId;
+use crate::mfa::noted::About;
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::Verification;
 
@@ -108,8 +110,14 @@ pub(in crate::http) async fn finish(
     }
     let extract::Json(credential) = app.read_body(request).await?;
     let found = find(&app, &id).await?;
-    let (user, verification) = found.ok_or(Refusal::NotFound)?;
-    webauthn::challenge(&verification).ok_or(Refusal::NotFound)?;
+    let found = found.filter(|(_, verification)| webauthn::challenge(verification).is_some());
+    let Some((user, verification)) = found else {
+        if let Ok(id) = id.parse::<Uuid>() {
+            let (link, about) = (Link::of_verification(id), About::Pending(id));
+            note_over(&app, link, Action::CompleteVerification, about).await?;
+        }
+        return Err(Refusal::NotFound.into());
+    };
     let next = key::answer(&app, user, verification.id, credential).await?;
     Ok(next.into_response())
 }
@@ -151,7 +159,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use crate::factor::webauthn::soft_key::SoftKey;
-    use crate::http::tests::{NO_ID, Person, SMS, Server, WEBAUTHN};
+    use crate::http::tests::{NO_ID, Person, SMS, Server, WEBAUTHN, newest_event};
 
     const ORIGIN: &str = "http://localhost:8080";
 
@@ -207,6 +215,11 @@ mod tests {
             .to_owned();
         assert_eq!(person.get(&tail).await.body["status"], "pending");
         visitor.post(&page, assertion.clone()).await.not_found();
+        let event = newest_event(&admin, &person).await;
+        assert_eq!(
+            (&event["action"], &event["reason"], &event["device_id"]),
+            (&json!("complete_verification"), &json!("finished"), &device)
+        );
         assert_eq!(visitor.get(&page).await.status, 410);
         person
             .put(&tail, json!({"credential": assertion}))

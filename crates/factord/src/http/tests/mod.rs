@@ -4,6 +4,7 @@ mod bad_input;
 mod envelope;
 mod order;
 mod policy;
+mod tries;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -46,6 +47,7 @@ pub(super) const PROTECT: i64 = 58_958;
 pub(super) const SMS: i64 = 58_959;
 pub(super) const EMAIL: i64 = 58_961;
 pub(super) const WEBAUTHN: i64 = 58_963;
+pub(super) const RECOVERY_CODES: i64 = 58_965;
 /// A well-formed id of no registration and no verification.
 pub(super) const NO_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -562,3 +564,9 @@ form!(a_bearer_token, "[256 bits]", |value| value
 form!(a_code, "[six digits]", |value| value.as_str().is_some_and(
     |text| text.len() == 6 && text.parse::<u32>().is_ok()
 ));
+
+/// The newest event of the audit trail about a person.
+pub(super) async fn newest_event(admin: &Client<'_>, person: &Person<'_>) -> Value {
+    let path = format!("/dev/events?user_id={}", person.id);
+    admin.get(&path).await.body[0].clone()
+}

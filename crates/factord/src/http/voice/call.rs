@@ -94,7 +94,7 @@ impl Call {
         if self.is_open {
             self.ask(&self.lines.prompt)
         } else {
-            ends(&self.lines, Vec::new())
+            self.expired()
         }
     }
 
@@ -113,8 +113,20 @@ impl Call {
             Err(service::Error::Refused(Refusal::Fault(fault))) => {
                 Err(Refusal::Fault(fault).into())
             }
-            Ok(_) | Err(_) => Ok(ends(&self.lines, Vec::new())),
+            // Nothing typed is looked at: the phone hangs up, and with the call its code has ended.
+            Err(service::Error::Refused(
+                Refusal::Delayed(_) | Refusal::Disabled | Refusal::FactorDisabled,
+            )) => {
+                self.over(app, CallEvent::HungUp).await?;
+                Ok(ends(&self.lines, Vec::new()))
+            }
+            Ok(_) if self.is_open => Ok(ends(&self.lines, Vec::new())),
+            Ok(_) | Err(_) => Ok(self.expired()),
         }
+    }
+
+    fn expired(&self) -> Spoken {
+        ends(&self.lines, vec![self.lines.expired.clone()])
     }
 
     /// Takes that the call is over. One that was answered before is none of it.

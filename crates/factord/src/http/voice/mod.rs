@@ -21,9 +21,10 @@ use uuid::Uuid;
 
 use super::error::Error;
 use super::{App, AppState, body};
+use crate::audit::{Action, Reason};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::voice::CODE_DIGITS;
-use crate::mfa::forged::NoteForgery;
+use crate::mfa::noted::{About, NoteRefusal};
 use call::{Call, Spoken};
 
 /// The operations for gateways, which sign instead of bearing a token.
@@ -148,8 +149,13 @@ impl AppState {
         let link = TokenHash::of_secret(token);
         let user = self.service.store().linked_user(link).await?;
         if let Some((user, about)) = user.zip(id) {
+            let noted = NoteRefusal {
+                action: Action::CompleteVerification,
+                about: About::Pending(about),
+                reason: Reason::NotSigned,
+            };
             // Whatever comes of it, the request is refused.
-            drop(self.service.decide(user, NoteForgery { about }).await);
+            drop(self.service.decide(user, noted).await);
         }
         Ok(())
     }

@@ -6,7 +6,7 @@ use sha1::Sha1;
 use sha2::Sha256;
 
 use crate::delivery::callback::CallbackKeys;
-use crate::http::tests::{Answer, Client, Person, Server, other};
+use crate::http::tests::{Answer, Person, Server, newest_event, other};
 
 const VOICE: i64 = 58_960;
 const BASE: &str = "http://localhost:8080";
@@ -122,11 +122,6 @@ async fn stands(person: &Person<'_>, tail: &str) -> (String, Option<String>) {
     let body = person.get(tail).await.body;
     let text = |name: &str| body[name].as_str().map(str::to_owned);
     (text("status").unwrap(), text("reason"))
-}
-
-async fn newest_event(admin: &Client<'_>, person: &Person<'_>) -> Value {
-    let path = format!("/dev/events?user_id={}", person.id);
-    admin.get(&path).await.body[0].clone()
 }
 
 fn pending() -> (String, Option<String>) {
@@ -310,7 +305,7 @@ async fn what_is_not_signed_as_it_must_be_changes_nothing_tells_nothing_and_is_a
             "The request is not signed by the gateway",
         );
         let event = newest_event(&admin, &person).await;
-        assert_eq!(event["reason"], "forged");
+        assert_eq!(event["reason"], "not_signed");
         assert_eq!(event["action"], "complete_verification");
     }
     let unsigned_end = post(

@@ -2,6 +2,7 @@ use super::super::device::DeleteDevice;
 use super::super::notices::Switches;
 use super::super::temporary_token::CreateTemporaryToken;
 use super::recovery_codes::{enrol, verify};
+use super::token::import;
 use super::*;
 
 /// What the notices since the last look say, by channel; each is what a notice must be.
@@ -47,6 +48,14 @@ fn a_device_that_is_confirmed_is_told_of_and_so_is_its_end() {
     world.run(&DeleteDevice { device }).unwrap();
     let removed = "device removed: My device (Authenticator), 2023-11-14 22:13 UTC. Not you?";
     assert_told(&mut world, REMOVED, removed);
+}
+
+#[test]
+fn a_token_that_an_administrator_imports_is_told_of() {
+    let mut world = World::new();
+    import(&mut world, "00412345", 0).unwrap();
+    let added = "device added: Token 00412345 (Authenticator),";
+    assert_told(&mut world, ADDED, added);
 }
 
 #[test]

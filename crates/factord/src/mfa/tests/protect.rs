@@ -6,8 +6,9 @@ use p256::ecdsa::{Signature, SigningKey};
 use super::*;
 use crate::audit::{Action, Reason};
 use crate::factor::protect::key::AppKey;
+use crate::factor::protect::page::{self, PageState};
 use crate::factor::protect::signed::{self, Challenged};
-use crate::factor::protect::{self, Answer, App, Decision, NumberMatching, PageState};
+use crate::factor::protect::{self, Answer, App, Decision, NumberMatching};
 use crate::mfa::activation::Activate;
 use crate::mfa::answer::{GiveAnswer, Origin, Outcome};
 use crate::mfa::data::Data;
@@ -315,6 +316,14 @@ fn three_denials_in_a_row_pause_push_and_raise_an_alarm() {
     world.deny_one(&phone, device);
     assert_eq!(world.alarms(), 1);
     assert_eq!(world.challenge(device).unwrap_err(), Refusal::Paused(900));
+    let told = |action, reason| {
+        let events = world.events.iter();
+        events
+            .filter(|it| (it.action, it.refused) == (action, Some(reason)))
+            .count()
+    };
+    let denied = told(Action::CompleteVerification, Reason::Denied);
+    assert_eq!((denied, told(Action::RaiseAlarm, Reason::Fatigue)), (5, 1));
     world.advance(899);
     assert_eq!(world.challenge(device).unwrap_err(), Refusal::Paused(1));
     world.advance(1);
@@ -386,7 +395,7 @@ fn with_a_page_the_number_is_seen_in_one_browser_and_approving_accepts_nothing()
     let id = view.verification.id;
     let state = |world: &World, secret| {
         let pending = world.user.mfa.verifications.iter().find(|it| it.id == id);
-        protect::page(&world.core, world.user.id, pending.unwrap(), secret).unwrap()
+        page::state(&world.core, world.user.id, pending.unwrap(), secret).unwrap()
     };
     assert!(matches!(state(&world, Some("one")), PageState::Unopened));
     for secret in ["one", "two"] {
@@ -441,7 +450,7 @@ fn a_login_that_was_approved_on_a_page_can_still_be_denied() {
     world.give(id, &Answer::Open("one".to_owned())).unwrap();
     let pending = world.user.mfa.verifications.last().unwrap();
     let PageState::Here { number, .. } =
-        protect::page(&world.core, world.user.id, pending, Some("one")).unwrap()
+        page::state(&world.core, world.user.id, pending, Some("one")).unwrap()
     else {
         panic!()
     };

@@ -14,7 +14,7 @@ fn import_of(world: &mut World, token: NewToken) -> Result<DeviceId, Refusal> {
     world.run(&ImportToken { token })
 }
 
-fn import(world: &mut World, serial: &str, counter: u64) -> Result<DeviceId, Refusal> {
+pub(super) fn import(world: &mut World, serial: &str, counter: u64) -> Result<DeviceId, Refusal> {
     import_of(world, token(serial, SEED, counter, 6))
 }
 

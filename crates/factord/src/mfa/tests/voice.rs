@@ -1,6 +1,7 @@
 use super::super::answer::{GiveAnswer, Origin, Outcome};
 use super::super::data::Data;
-use super::super::forged::NoteForgery;
+use super::super::device::DeleteDevice;
+use super::super::noted::{About, NoteRefusal};
 use super::super::registration;
 use super::super::user::Ending;
 use super::*;
@@ -193,6 +194,36 @@ fn three_wrong_codes_end_a_call_whatever_is_enrolled_or_verified_and_count_for_t
 }
 
 #[test]
+fn the_end_of_a_call_counts_also_while_guesses_are_held_back() {
+    let mut world = World::new();
+    let (device, id, code) = challenged(&mut world);
+    for _ in 0..3 {
+        drop(digits(&mut world, id, &wrong(&code)));
+    }
+    let view = world.challenge(device).unwrap();
+    let (id, code, token) = (view.verification.id, told(&view.shown), call(&world));
+    for _ in 0..2 {
+        digits(&mut world, id, &wrong(&code)).unwrap_err();
+    }
+    let delayed = digits(&mut world, id, &code).unwrap_err();
+    assert_eq!(delayed, Refusal::Delayed(30));
+    let ended = report(&mut world, id, &token, CallEvent::HungUp);
+    assert!(matches!(ended, Ok(Outcome::Ended)));
+    assert_eq!(ending(&world, id), Some(Ending::HungUp));
+    world.advance(31);
+    assert!(digits(&mut world, id, &code).is_err());
+
+    // The delay of the user holds back the digits of an enrolment, and not its end.
+    world.user.mfa.throttle.until = Some(world.now.plus(60));
+    world.run(&DeleteDevice { device }).unwrap();
+    let id = world.register(VOICE).unwrap().registration.id;
+    let token = call(&world);
+    let ended = report(&mut world, id, &token, CallEvent::HungUp);
+    assert!(matches!(ended, Ok(Outcome::Ended)));
+    assert_eq!(ending(&world, id), Some(Ending::HungUp));
+}
+
+#[test]
 fn fewer_guesses_by_the_rules_hold_for_calls_too() {
     let mut world = World::new();
     world.core.rules.guesses_per_verification = 1;
@@ -285,35 +316,40 @@ fn a_newer_call_ends_the_older_and_its_digits_and_its_end_count_for_nothing() {
 }
 
 #[test]
-fn a_forged_word_changes_nothing_and_is_audited_each_time() {
+fn a_word_that_the_gateway_has_not_signed_changes_nothing_and_cannot_fill_the_trail() {
     let mut world = World::new();
     let (device, id, _) = challenged(&mut world);
     let before = serde_json::to_value(&world.user.mfa.verifications).unwrap();
     let events = world.events.len();
-    for _ in 0..2 {
-        world.run(&NoteForgery { about: id }).unwrap();
+    let unsigned = |id| NoteRefusal {
+        action: Action::CompleteVerification,
+        about: About::Pending(id),
+        reason: Reason::NotSigned,
+    };
+    for _ in 0..5 {
+        world.run(&unsigned(id)).unwrap();
     }
     assert_eq!(
         serde_json::to_value(&world.user.mfa.verifications).unwrap(),
         before
     );
-    assert_eq!(world.events.len(), events + 2);
+    assert_eq!((world.events.len(), world.repeats), (events + 1, 4));
     let event = world.events.last().unwrap();
     assert_eq!(
         (event.device, event.refused),
-        (Some(device), Some(Reason::Forged))
+        (Some(device), Some(Reason::NotSigned))
     );
     let id = {
         let mut fresh = World::new();
         let id = fresh.register(VOICE).unwrap().registration.id;
-        fresh.run(&NoteForgery { about: id }).unwrap();
+        fresh.run(&unsigned(id)).unwrap();
         assert_eq!(
             fresh.events.last().unwrap().action,
             Action::ConfirmRegistration
         );
         id
     };
-    world.run(&NoteForgery { about: id }).unwrap();
+    world.run(&unsigned(id)).unwrap();
     assert_eq!(world.events.last().unwrap().device, None);
 }
 
