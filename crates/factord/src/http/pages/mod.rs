@@ -10,6 +10,9 @@ mod reader;
 mod texts;
 mod verify;
 
+#[cfg(test)]
+mod tests;
+
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{MethodRouter, get};

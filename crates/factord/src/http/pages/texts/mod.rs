@@ -75,27 +75,33 @@ impl PageTexts {
 }
 
 #[cfg(test)]
+impl PageTexts {
+    /// Each text by its name.
+    pub(super) fn all(&self) -> std::collections::BTreeMap<String, String> {
+        serde_json::from_value(serde_json::to_value(self).unwrap()).unwrap()
+    }
+}
+
+#[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
 
     use super::super::asked::{Piece, pieces};
     use super::*;
-
-    fn all(language: Language) -> BTreeMap<String, String> {
-        let texts = serde_json::to_value(PageTexts::of(language)).unwrap();
-        serde_json::from_value(texts).unwrap()
-    }
 
     /// A single word may be the same in two languages; none of ours is.
     #[test]
     fn every_text_is_in_every_language_and_in_none_as_in_another() {
         for language in Language::ALL {
             for other in Language::ALL.into_iter().filter(|it| *it != language) {
-                for ((name, text), other) in all(language).iter().zip(all(other).values()) {
+                for ((name, text), other) in PageTexts::of(language)
+                    .all()
+                    .iter()
+                    .zip(PageTexts::of(other).all().values())
+                {
                     assert_ne!(text, other, "{name}");
                 }
             }
-            for (name, text) in all(language) {
+            for (name, text) in PageTexts::of(language).all() {
                 assert!(!text.trim().is_empty() && text.trim() == text, "{name}");
                 let is_japanese = text.chars().any(|c| ('\u{3040}'..='\u{30ff}').contains(&c));
                 assert_eq!(is_japanese, language == Language::Japanese, "{name}");
@@ -112,7 +118,7 @@ mod tests {
             "use_key_asked",
         ];
         for language in Language::ALL {
-            for (name, text) in all(language) {
+            for (name, text) in PageTexts::of(language).all() {
                 let values = if sentences.contains(&name.as_str()) {
                     vec![Piece::Service, Piece::Name, Piece::Time]
                 } else {
