@@ -102,6 +102,21 @@ def test_a_link_for_enrolling_works_once(mfa, person, chromium):
     assert len(mfa.get_authentication_devices(person.id)) == 1
 
 
+def test_the_page_and_its_script_speak_the_users_language(mfa, person, chromium):
+    person.update(preferred_locale_code="de-AT")
+    browser, late = chromium.person(), chromium.person()
+    _, url = begin_enrolment(mfa, person)
+    late.open(url)
+    browser.open(url)
+    assert browser.evaluate("document.documentElement.lang") == "de"
+    assert "Schlüssel hinzufügen" in browser.text()
+    browser.press()
+    assert browser.told() == "Der Schlüssel ist hinzugefügt. Sie können diese Seite schließen."
+    late.press()
+    assert late.told().startswith("Das ist schon erledigt")
+    assert browser.complaints() == []
+
+
 def test_a_key_is_not_enrolled_twice(mfa, person, chromium):
     browser = chromium.person()
     enrol(mfa, person, browser)

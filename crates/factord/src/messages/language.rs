@@ -62,6 +62,18 @@ impl Language {
             .find(|it| it.tag().eq_ignore_ascii_case(language))
     }
 
+    /// The language that a browser asks for most (`Accept-Language`, RFC 9110 §12.5.4), of those that there are.
+    pub fn accepted(header: &str) -> Option<Self> {
+        let asked = header.split(',').filter_map(|range| {
+            let (locale, weight) = range.split_once(';').unwrap_or((range, "q=1"));
+            let quality: f32 = weight.trim().strip_prefix("q=")?.parse().ok()?;
+            (quality > 0.0).then_some((Self::of_locale(locale)?, quality))
+        });
+        // Of those that are asked for alike, the first.
+        let most = asked.min_by(|(_, one), (_, other)| other.total_cmp(one));
+        most.map(|(language, _)| language)
+    }
+
     /// The language that the user prefers (`preferred_locale_code` of the users API), if there are templates for it.
     pub fn preferred_by(profile: &Profile) -> Option<Self> {
         let locale = profile.attributes.get("preferred_locale_code")?;
@@ -72,6 +84,27 @@ impl Language {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_browser_gets_the_language_that_it_asks_for_most_and_that_there_is() {
+        for (header, language) in [
+            ("fr", Some(Language::French)),
+            ("de-AT,de;q=0.9,en;q=0.8", Some(Language::German)),
+            ("en;q=0.5, ja ;q=0.7, it", Some(Language::Japanese)),
+            ("en; q=0.5, ja; q=0.7", Some(Language::Japanese)),
+            ("es,fr", Some(Language::Spanish)),
+            ("it, *;q=0.5", None),
+            ("de;q=0, en;q=0.1", Some(Language::English)),
+            (
+                "de;q=, fr;q=NaN, es;q=-1, ja;q=0.001",
+                Some(Language::Japanese),
+            ),
+            ("", None),
+            (",;q=1,;;", None),
+        ] {
+            assert_eq!(Language::accepted(header), language, "{header}");
+        }
+    }
 
     #[test]
     fn a_locale_says_its_language_whatever_its_region_and_spelling() {

@@ -511,3 +511,58 @@ async fn a_page_of_nothing_of_another_factor_or_of_what_has_ended_is_gone() {
         assert_eq!(browser.press().await.status, 410, "{id}");
     }
 }
+
+#[tokio::test]
+async fn the_page_of_a_push_is_in_the_users_language() {
+    let server = Server::new();
+    let (admin, app) = (server.admin().await, server.client_by(""));
+    for (locale, button, typed, gone) in [
+        (
+            "en-GB",
+            "Show the number",
+            "I have typed it",
+            "does not work any more",
+        ),
+        (
+            "de-AT",
+            "Zahl anzeigen",
+            "Ich habe sie eingegeben",
+            "funktioniert nicht mehr",
+        ),
+        (
+            "fr",
+            "Afficher le nombre",
+            "Je l’ai saisi",
+            "ne fonctionne plus",
+        ),
+        (
+            "es_MX",
+            "Mostrar el número",
+            "Ya lo he escrito",
+            "ya no funciona",
+        ),
+        ("ja", "数字を表示", "入力しました", "無効になりました"),
+    ] {
+        let person = admin.person().await;
+        person
+            .update(json!({"preferred_locale_code": locale}))
+            .await;
+        let phone = Phone::of(&app, &person, 1).await;
+        let asked = json!({"number_matching": true, "redirect_to": "http://localhost:3000/in"});
+        let made = challenge(&person, &phone, asked).await;
+        let mut browser = Browser {
+            client: &app,
+            path: format!("/verify/{}", made.id()),
+            cookie: None,
+        };
+        let says = |page: &Answer, text: &str| {
+            let html = format!("<html lang=\"{}\">", &locale[..2]);
+            assert!(page.text.contains(&html), "{}", page.text);
+            assert!(page.text.contains(text), "{}", page.text);
+        };
+        says(&app.get(&browser.path).await, button);
+        says(&browser.press().await, typed);
+        server.advance(120);
+        says(&app.get(&browser.path).await, gone);
+    }
+}

@@ -4,12 +4,15 @@
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
+use http::HeaderMap;
 use secrecy::SecretString;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::asked::Asked;
 use super::key::{self, KeyPage, Next};
-use super::{gone, linked, note_over, time};
+use super::reader::visit;
+use super::{gone, linked, note_over};
 use crate::audit::Action;
 use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
@@ -21,6 +24,7 @@ use crate::http::openapi::OnPage;
 use crate::mfa::ids::UserId;
 use crate::mfa::noted::About;
 use crate::mfa::refusal::Refusal;
+use crate::mfa::user::User;
 
 /// The page on which a key is enrolled
 ///
@@ -39,22 +43,22 @@ use crate::mfa::refusal::Refusal;
 pub(in crate::http) async fn page(
     State(app): State<App>,
     Path(token): Path<SecretString>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let core = app.service.core();
-    let service = &core.service_name;
-    let Some(found) = find(&app, &token).await? else {
-        return gone(service);
+    let (core, link) = (app.service.core(), TokenHash::of_secret(&token));
+    let (reader, user) = visit(&app, &core, Some(link), &headers).await?;
+    let Some(found) = find(&app, user, &token)? else {
+        return gone(reader);
     };
+    let name = found.options["user"]["name"].as_str();
     KeyPage {
-        service,
-        title: "Add a key",
-        purpose: "add a security key, or this device, to sign in as",
-        name: found.options["user"]["name"].as_str(),
-        asked_at: time(found.asked_at),
+        reader,
+        title: reader.texts.add_key,
+        asked: Asked::new(reader, reader.texts.add_key_asked, name, found.asked_at),
         ceremony: "create",
         options: &found.options,
-        button: "Add a key",
-        done: "The key is added. You can close this page.",
+        button: reader.texts.add_key,
+        done: reader.texts.key_added,
     }
     .response()
 }
@@ -78,8 +82,8 @@ pub(in crate::http) async fn finish(
     request: Request,
 ) -> Result<Json<Next>, Error> {
     let extract::Json(credential) = app.read_body(request).await?;
-    let Some(found) = find(&app, &token).await? else {
-        let link = TokenHash::of_secret(&token);
+    let link = TokenHash::of_secret(&token);
+    let Some(found) = find(&app, linked(&app, Some(link)).await?, &token)? else {
         note_over(&app, link, Action::ConfirmRegistration, About::Nothing).await?;
         return Err(Refusal::NotFound.into());
     };
@@ -94,9 +98,9 @@ struct Found {
     asked_at: Timestamp,
 }
 
-async fn find(app: &App, token: &SecretString) -> Result<Option<Found>, Error> {
+fn find(app: &App, user: Option<User>, token: &SecretString) -> Result<Option<Found>, Error> {
     let now = app.service.store().now();
-    let Some(user) = linked(app, TokenHash::of_secret(token)).await? else {
+    let Some(user) = user else {
         return Ok(None);
     };
     let found = webauthn::enrolment(&app.service.core(), &user, token);

@@ -10,6 +10,8 @@ use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use super::asked::Asked;
+use super::reader::Reader;
 use super::{render, with_otp};
 use crate::factor::webauthn::Answer;
 use crate::http::App;
@@ -22,11 +24,9 @@ use crate::mfa::ids::UserId;
 #[derive(Template)]
 #[template(path = "key.html")]
 pub(super) struct KeyPage<'a> {
-    pub(super) service: &'a str,
+    pub(super) reader: Reader<'a>,
     pub(super) title: &'static str,
-    pub(super) purpose: &'static str,
-    pub(super) name: Option<&'a str>,
-    pub(super) asked_at: String,
+    pub(super) asked: Asked<'a>,
     /// `create` or `get`.
     pub(super) ceremony: &'static str,
     /// The options of the ceremony.

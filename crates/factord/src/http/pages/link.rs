@@ -3,12 +3,13 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-use super::{Told, back, give, gone, linked, render, render_and_go, time};
-use crate::clock::Timestamp;
+use super::asked::Asked;
+use super::reader::{Reader, visit};
+use super::{Told, back, give, gone, render, render_and_go};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::magic_link;
 use crate::http::App;
@@ -37,23 +38,17 @@ use crate::mfa::user::User;
 pub(in crate::http) async fn ask(
     State(app): State<App>,
     Path((id, token)): Path<(String, SecretString)>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let core = app.service.core();
-    let service = &core.service_name;
-    let Ok(id) = id.parse() else {
-        return gone(service);
+    let (core, link) = (app.service.core(), TokenHash::of_secret(&token));
+    let (reader, user) = visit(&app, &core, Some(link), &headers).await?;
+    let (Some(user), Ok(id)) = (user, id.parse()) else {
+        return gone(reader);
     };
-    let user = linked(&app, TokenHash::of_secret(&token)).await?;
-    let Some(asked) = user.and_then(|user| asked(&app, &user, id, &token)) else {
-        return gone(service);
-    };
-    let page = Ask {
-        service,
-        purpose: asked.purpose,
-        name: asked.name.as_deref(),
-        asked_at: time(asked.at),
-    };
-    render(StatusCode::OK, &page)
+    match asked(&app, reader, &user, id, &token) {
+        Some(asked) => render(StatusCode::OK, &Ask { reader, asked }),
+        None => gone(reader),
+    }
 }
 
 /// Press the button behind a magic link
@@ -74,57 +69,52 @@ pub(in crate::http) async fn ask(
 pub(in crate::http) async fn press(
     State(app): State<App>,
     Path((id, token)): Path<(String, SecretString)>,
+    headers: HeaderMap,
 ) -> Result<Response, Error> {
-    let core = app.service.core();
-    let service = &core.service_name;
-    let Ok(id) = id.parse() else {
-        return gone(service);
-    };
-    let token_hash = TokenHash::of_secret(&token);
-    let Some(user) = app.service.store().linked_user(token_hash).await? else {
-        return gone(service);
+    let (core, link) = (app.service.core(), TokenHash::of_secret(&token));
+    let (reader, user) = visit(&app, &core, Some(link), &headers).await?;
+    let (Some(user), Ok(id)) = (user, id.parse()) else {
+        return gone(reader);
     };
     let answer = Data::of(&token.expose_secret());
-    match give(&app, user, id, answer).await? {
+    match give(&app, user.id, id, answer).await? {
         Some(Outcome::Accepted(accepted)) => {
             let redirect_to = match accepted {
                 Accepted::Registration(it) => it.redirect_to,
                 Accepted::Verification(it) => it.redirect_to,
             };
-            confirmed(service, redirect_to.as_deref())
+            confirmed(reader, redirect_to.as_deref())
         }
         Some(Outcome::OnPage { otp, redirect_to }) => {
-            back(service, redirect_to.as_deref(), id, &otp)
+            back(reader, redirect_to.as_deref(), id, &otp)
         }
-        Some(Outcome::Pending | Outcome::Ended) | None => gone(service),
+        Some(Outcome::Pending | Outcome::Ended) | None => gone(reader),
     }
 }
 
 /// What the person is asked to confirm.
-struct Asked {
-    purpose: &'static str,
-    name: Option<String>,
-    at: Timestamp,
-}
-
-fn asked(app: &App, user: &User, id: Uuid, token: &SecretString) -> Option<Asked> {
+fn asked<'a>(
+    app: &App,
+    reader: Reader<'a>,
+    user: &'a User,
+    id: Uuid,
+    token: &SecretString,
+) -> Option<Asked<'a>> {
     let (core, now) = (app.service.core(), app.service.store().now());
     let is_open =
         |data, expires_at| now < expires_at && magic_link::is_open(&core, user.id, id, data, token);
     let mut verifications = user.mfa.verifications.iter();
     let verification = verifications.find(|it| it.id == id && is_open(&it.data, it.expires_at));
-    let verification = verification.map(|it| Asked {
-        purpose: "that you are signing in",
-        name: it.display_name.clone(),
-        at: it.created_at,
+    let verification = verification.map(|it| {
+        let name = it.display_name.as_deref();
+        Asked::new(reader, reader.texts.confirm_login, name, it.created_at)
     });
     let mut registrations = user.mfa.registrations.iter();
     let registration = registrations.find(|it| it.id == id && is_open(&it.data, it.expires_at));
     verification.or_else(|| {
-        registration.map(|it| Asked {
-            purpose: "that this address is yours, to sign in with",
-            name: Some(it.display_name.clone()),
-            at: it.created_at,
+        registration.map(|it| {
+            let name = Some(it.display_name.as_str());
+            Asked::new(reader, reader.texts.confirm_address, name, it.created_at)
         })
     })
 }
@@ -132,17 +122,15 @@ fn asked(app: &App, user: &User, id: Uuid, token: &SecretString) -> Option<Asked
 #[derive(Template)]
 #[template(path = "ask.html")]
 struct Ask<'a> {
-    service: &'a str,
-    purpose: &'static str,
-    name: Option<&'a str>,
-    asked_at: String,
+    reader: Reader<'a>,
+    asked: Asked<'a>,
 }
 
-fn confirmed(service: &str, next: Option<&str>) -> Result<Response, Error> {
+fn confirmed(reader: Reader<'_>, next: Option<&str>) -> Result<Response, Error> {
     let page = Told {
-        service,
-        title: "Thank you",
-        text: "It is confirmed. You can close this page.",
+        reader,
+        title: reader.texts.thank_you,
+        text: reader.texts.confirmed,
         next,
     };
     match next {

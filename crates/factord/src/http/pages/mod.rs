@@ -1,11 +1,17 @@
 //! The hosted pages (contract, Hosted pages): for people, by a browser, under a strict policy. Nothing is completed by a
 //! GET, since mail scanners open links; nothing needs a script that a form can do.
 
+mod asked;
 mod enrol;
 mod key;
 mod link;
 mod push;
+mod reader;
+mod texts;
 mod verify;
+
+#[cfg(test)]
+mod tests;
 
 use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
@@ -20,9 +26,7 @@ use uuid::Uuid;
 
 use super::App;
 use super::error::Error;
-use super::wire;
 use crate::audit::{Action, Reason};
-use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
 use crate::mfa::answer::{GiveAnswer, Origin, Outcome};
 use crate::mfa::data::Data;
@@ -31,6 +35,7 @@ use crate::mfa::noted::{About, NoteRefusal};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::User;
 use crate::service;
+use reader::Reader;
 
 /// The pages, which need no token.
 pub(super) fn operations() -> OpenApiRouter<App> {
@@ -55,12 +60,12 @@ pub(super) fn operations() -> OpenApiRouter<App> {
 /// A page that tells how something ended.
 #[derive(Template)]
 #[template(path = "told.html")]
-pub(super) struct Told<'a> {
-    pub(super) service: &'a str,
-    pub(super) title: &'a str,
-    pub(super) text: &'a str,
+struct Told<'a> {
+    reader: Reader<'a>,
+    title: &'a str,
+    text: &'a str,
     /// Where the browser may go on.
-    pub(super) next: Option<&'a str>,
+    next: Option<&'a str>,
 }
 
 /// A page as it is sent: never kept, never framed, and its address is told to nobody.
@@ -101,27 +106,27 @@ fn with_otp(redirect_to: Option<&str>, id: Uuid, otp: &SecretString) -> Result<S
 
 /// The page that takes the browser back to the caller, with what completes the verification.
 fn back(
-    service: &str,
+    reader: Reader<'_>,
     redirect_to: Option<&str>,
     id: Uuid,
     otp: &SecretString,
 ) -> Result<Response, Error> {
     let next = with_otp(redirect_to, id, otp)?;
     let page = Told {
-        service,
-        title: "Thank you",
-        text: "You are being taken back to where you were signing in.",
+        reader,
+        title: reader.texts.thank_you,
+        text: reader.texts.taken_back,
         next: Some(&next),
     };
     render_and_go(&page, 0, &next)
 }
 
 /// Also for a link that never was: whoever guesses learns nothing.
-fn gone(service: &str) -> Result<Response, Error> {
+fn gone(reader: Reader<'_>) -> Result<Response, Error> {
     let page = Told {
-        service,
-        title: "This link does not work any more",
-        text: "It was used, or its time is up. Go back to where you were signing in, and ask for a new one.",
+        reader,
+        title: reader.texts.gone,
+        text: reader.texts.gone_explained,
         next: None,
     };
     render(StatusCode::GONE, &page)
@@ -164,13 +169,11 @@ async fn give(app: &App, user: UserId, id: Uuid, answer: Data) -> Result<Option<
     }
 }
 
-/// A moment, for people.
-fn time(moment: Timestamp) -> String {
-    wire::time(moment).map_or_else(String::new, |time| time.to_string())
-}
-
-/// The user to whom a link leads, if it leads to one.
-async fn linked(app: &App, link: TokenHash) -> Result<Option<User>, Error> {
+/// The user to whom a link leads, if it is one and leads to one.
+async fn linked(app: &App, link: Option<TokenHash>) -> Result<Option<User>, Error> {
+    let Some(link) = link else {
+        return Ok(None);
+    };
     let Some(user) = app.service.store().linked_user(link).await? else {
         return Ok(None);
     };

@@ -7,7 +7,9 @@ use http::header::{COOKIE, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Told, back, give, gone, render, time};
+use super::asked::Asked;
+use super::reader::Reader;
+use super::{Told, back, give, gone, render};
 use crate::clock;
 use crate::crypto::tokens;
 use crate::factor::protect::Answer;
@@ -23,45 +25,42 @@ use crate::mfa::user::Verification;
 /// What is asked, and the button that shows the number. A browser that shows it already has the button too.
 pub(super) fn ask(
     app: &App,
+    reader: Reader<'_>,
     user: UserId,
     pending: &Verification,
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
-    let service = &app.service.core().service_name;
     match state(app, user, pending, secret(headers))? {
         PageState::Unopened | PageState::Here { .. } => {
-            let asked = Ask {
-                service,
-                name: pending.display_name.as_deref(),
-                asked_at: time(pending.created_at),
-            };
-            render(StatusCode::OK, &asked)
+            let (sentence, name) = (reader.texts.confirm_login, pending.display_name.as_deref());
+            let asked = Asked::new(reader, sentence, name, pending.created_at);
+            render(StatusCode::OK, &Ask { reader, asked })
         }
-        PageState::Elsewhere => elsewhere(service),
-        PageState::Done => gone(service),
+        PageState::Elsewhere => elsewhere(reader),
+        PageState::Done => gone(reader),
     }
 }
 
 /// The first press binds the browser and shows the number; the next look whether the app has approved.
 pub(super) async fn press(
     app: &App,
+    reader: Reader<'_>,
     user: UserId,
     pending: &Verification,
     headers: &HeaderMap,
 ) -> Result<Response, Error> {
-    let service = &app.service.core().service_name;
     let secret = secret(headers);
     match state(app, user, pending, secret)? {
-        PageState::Unopened => open(app, user, pending).await,
+        PageState::Unopened => open(app, reader, user, pending).await,
         PageState::Here {
             number,
             approved: false,
-        } => show(service, &number),
+        } => show(reader, &number),
         PageState::Here { approved: true, .. } => {
-            take(app, user, pending, secret.unwrap_or_default()).await
+            take(app, reader, user, pending, secret.unwrap_or_default()).await
         }
-        PageState::Elsewhere => elsewhere(service),
-        PageState::Done => gone(service),
+        PageState::Elsewhere => elsewhere(reader),
+        PageState::Done => gone(reader),
     }
 }
 
@@ -76,19 +75,24 @@ fn state(
 }
 
 /// Binds this browser by a cookie that no script reads and no other site sends. Two browsers at once: one is the first.
-async fn open(app: &App, user: UserId, pending: &Verification) -> Result<Response, Error> {
+async fn open(
+    app: &App,
+    reader: Reader<'_>,
+    user: UserId,
+    pending: &Verification,
+) -> Result<Response, Error> {
     let core = app.service.core();
     let secret = tokens::generate(&mut clock::system_rng());
     let secret = secret.expose_secret();
     let opening = Answer::Open(secret.to_owned());
     let Some(_) = give(app, user, pending.id, Data::of(&opening)).await? else {
-        return gone(&core.service_name);
+        return gone(reader);
     };
     let pending = app.service.verification(user, pending.id).await?;
     let PageState::Here { number, .. } = state(app, user, &pending, Some(secret))? else {
-        return elsewhere(&core.service_name);
+        return elsewhere(reader);
     };
-    let mut response = show(&core.service_name, &number)?;
+    let mut response = show(reader, &number)?;
     let secure = match core.public_url.scheme() {
         "https" => "; Secure",
         _ => "",
@@ -104,45 +108,44 @@ async fn open(app: &App, user: UserId, pending: &Verification) -> Result<Respons
 
 async fn take(
     app: &App,
+    reader: Reader<'_>,
     user: UserId,
     pending: &Verification,
     secret: &str,
 ) -> Result<Response, Error> {
-    let service = &app.service.core().service_name;
     let taking = Answer::Take(secret.to_owned());
     match give(app, user, pending.id, Data::of(&taking)).await? {
         Some(Outcome::OnPage { otp, redirect_to }) => {
-            back(service, redirect_to.as_deref(), pending.id, &otp)
+            back(reader, redirect_to.as_deref(), pending.id, &otp)
         }
-        _ => gone(service),
+        _ => gone(reader),
     }
 }
 
 #[derive(Template)]
 #[template(path = "push_ask.html")]
 struct Ask<'a> {
-    service: &'a str,
-    name: Option<&'a str>,
-    asked_at: String,
+    reader: Reader<'a>,
+    asked: Asked<'a>,
 }
 
 #[derive(Template)]
 #[template(path = "push_number.html")]
 struct Number<'a> {
-    service: &'a str,
+    reader: Reader<'a>,
     number: &'a str,
 }
 
-fn show(service: &str, number: &SecretString) -> Result<Response, Error> {
+fn show(reader: Reader<'_>, number: &SecretString) -> Result<Response, Error> {
     let number = number.expose_secret();
-    render(StatusCode::OK, &Number { service, number })
+    render(StatusCode::OK, &Number { reader, number })
 }
 
-fn elsewhere(service: &str) -> Result<Response, Error> {
+fn elsewhere(reader: Reader<'_>) -> Result<Response, Error> {
     let page = Told {
-        service,
-        title: "This page is open elsewhere",
-        text: "Another browser shows the number of this sign-in. If that is not yours, deny it in the app, and begin again where you were signing in.",
+        reader,
+        title: reader.texts.elsewhere,
+        text: reader.texts.elsewhere_explained,
         next: None,
     };
     render(StatusCode::CONFLICT, &page)

@@ -9,9 +9,12 @@ use http::uri::Authority;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::asked::Asked;
 use super::key::{self, KeyPage, Next};
-use super::{gone, linked, note_over, push, time};
+use super::reader::visit;
+use super::{gone, linked, note_over, push};
 use crate::audit::Action;
+use crate::crypto::tokens::TokenHash;
 use crate::factor::protect;
 use crate::factor::webauthn;
 use crate::http::App;
@@ -23,7 +26,7 @@ use crate::mfa::decision::Link;
 use crate::mfa::ids::UserId;
 use crate::mfa::noted::About;
 use crate::mfa::refusal::Refusal;
-use crate::mfa::user::Verification;
+use crate::mfa::user::{User, Verification};
 
 /// The page on which a verification is answered
 ///
@@ -46,29 +49,32 @@ pub(in crate::http) async fn page(
     headers: HeaderMap,
 ) -> Result<Response, Error> {
     let core = app.service.core();
-    let Some((user, verification)) = find(&app, &id).await? else {
-        return gone(&core.service_name);
+    let (reader, user) = visit(&app, &core, link(&id), &headers).await?;
+    let Some((user, verification)) = find(&app, user, &id) else {
+        return gone(reader);
     };
     if is_push(&app, &verification) {
-        return push::ask(&app, user, &verification, &headers);
+        return push::ask(&app, reader, user, &verification, &headers);
     }
     let Some(options) = webauthn::challenge(&verification) else {
-        return gone(&core.service_name);
+        return gone(reader);
     };
     if app.dev.is_some() && is_elsewhere(&app, &headers) {
         let here = core.link(&format!("verify/{}", verification.id));
         return Ok(Redirect::temporary(&here).into_response());
     }
+    let (sentence, name) = (
+        reader.texts.use_key_asked,
+        verification.display_name.as_deref(),
+    );
     KeyPage {
-        service: &core.service_name,
-        title: "Use your key",
-        purpose: "use your key to sign in",
-        name: verification.display_name.as_deref(),
-        asked_at: time(verification.created_at),
+        reader,
+        title: reader.texts.use_key,
+        asked: Asked::new(reader, sentence, name, verification.created_at),
         ceremony: "get",
         options: &options.read::<Value>().map_err(Refusal::Fault)?,
-        button: "Use the key",
-        done: "You are being taken back to where you were signing in.",
+        button: reader.texts.use_key_button,
+        done: reader.texts.taken_back,
     }
     .response()
 }
@@ -101,15 +107,17 @@ pub(in crate::http) async fn finish(
     request: Request,
 ) -> Result<Response, Error> {
     if MediaType::of(request.headers()) == MediaType::Form {
-        return match find(&app, &id).await? {
+        let (core, headers) = (app.service.core(), request.headers());
+        let (reader, user) = visit(&app, &core, link(&id), headers).await?;
+        return match find(&app, user, &id) {
             Some((user, it)) if is_push(&app, &it) => {
-                push::press(&app, user, &it, request.headers()).await
+                push::press(&app, reader, user, &it, headers).await
             }
-            _ => gone(&app.service.core().service_name),
+            _ => gone(reader),
         };
     }
     let extract::Json(credential) = app.read_body(request).await?;
-    let found = find(&app, &id).await?;
+    let found = find(&app, linked(&app, link(&id)).await?, &id);
     let found = found.filter(|(_, verification)| webauthn::challenge(verification).is_some());
     let Some((user, verification)) = found else {
         if let Ok(id) = id.parse::<Uuid>() {
@@ -128,19 +136,18 @@ fn is_push(app: &App, verification: &Verification) -> bool {
     factor.is_some_and(|factor| factor.key == protect::KEY)
 }
 
+fn link(id: &str) -> Option<TokenHash> {
+    id.parse().ok().map(Link::of_verification)
+}
+
 /// The pending verification that has a page at this id.
-async fn find(app: &App, id: &str) -> Result<Option<(UserId, Verification)>, Error> {
-    let Ok(id) = id.parse::<Uuid>() else {
-        return Ok(None);
-    };
+fn find(app: &App, user: Option<User>, id: &str) -> Option<(UserId, Verification)> {
+    let (user, id) = (user?, id.parse::<Uuid>().ok()?);
     let now = app.service.store().now();
-    let Some(user) = linked(app, Link::of_verification(id)).await? else {
-        return Ok(None);
-    };
     let mut pending = user.mfa.verifications.into_iter();
     let found =
         pending.find(|pending| pending.id == id && pending.on_page && now < pending.expires_at);
-    Ok(found.map(|verification| (user.id, verification)))
+    found.map(|verification| (user.id, verification))
 }
 
 /// Whether the browser came by another name than that which keys are bound to: in dev by an address.

@@ -1,0 +1,38 @@
+//! German.
+
+use super::PageTexts;
+
+pub(super) static GERMAN: PageTexts = PageTexts {
+    is_this_you: "Sind Sie das?",
+    confirm_login: "{service} bittet Sie zu bestätigen, dass Sie sich gerade anmelden{name}. Zeitpunkt der Anfrage: {time}.",
+    confirm_address: "{service} bittet Sie zu bestätigen, dass diese Adresse Ihnen gehört und Sie sich künftig mit ihr anmelden{name}. Zeitpunkt der Anfrage: {time}.",
+    link_button: "Ja, das bin ich",
+    link_warning: "Wenn Sie das nicht gerade selbst angefordert haben, schließen Sie diese Seite und drücken Sie nichts: Vielleicht hat ein Fremder in Ihrem Namen darum gebeten und würde durch den Knopfdruck hineingelassen.",
+    add_key: "Schlüssel hinzufügen",
+    add_key_asked: "{service} bittet Sie, einen Sicherheitsschlüssel oder dieses Gerät für die Anmeldung hinzuzufügen{name}. Zeitpunkt der Anfrage: {time}.",
+    key_added: "Der Schlüssel ist hinzugefügt. Sie können diese Seite schließen.",
+    use_key: "Verwenden Sie Ihren Schlüssel",
+    use_key_asked: "{service} bittet Sie, sich mit Ihrem Schlüssel anzumelden{name}. Zeitpunkt der Anfrage: {time}.",
+    use_key_button: "Schlüssel verwenden",
+    key_failed: "Das hat nicht geklappt: Der Schlüssel wurde nicht benutzt, oder er wird hier nicht angenommen. Versuchen Sie es noch einmal.",
+    key_over: "Das ist schon erledigt, oder die Zeit ist abgelaufen. Gehen Sie dorthin zurück, woher Sie gekommen sind, und fordern Sie es neu an.",
+    key_unable: "Dieser Browser kann keine Schlüssel verwenden. Öffnen Sie diese Seite in einem anderen.",
+    key_needs_script: "Schlüssel brauchen JavaScript: Schalten Sie es für diese Seite ein.",
+    key_warning: "Wenn Sie das nicht gerade selbst angefordert haben, schließen Sie diese Seite und berühren Sie nichts: Vielleicht hat ein Fremder in Ihrem Namen darum gebeten.",
+    confirm_in_app: "In der App bestätigen",
+    push_explained: "Diese Seite zeigt eine Zahl. Geben Sie sie in der Authenticator-App auf Ihrem Telefon ein.",
+    push_button: "Zahl anzeigen",
+    push_warning: "Wenn jemand Sie hierher geschickt hat, schließen Sie diese Seite: Sie würden dessen Anmeldung bestätigen, nicht Ihre.",
+    number_title: "Geben Sie diese Zahl in der App ein",
+    number_explained: "Danach kommen Sie dorthin zurück, wo Sie sich anmelden wollten.",
+    number_button: "Ich habe sie eingegeben",
+    number_warning: "Lesen Sie diese Zahl niemandem vor, und geben Sie nie eine ein, die Ihnen jemand vorliest.",
+    elsewhere: "Diese Seite ist anderswo geöffnet",
+    elsewhere_explained: "Ein anderer Browser zeigt die Zahl dieser Anmeldung. Wenn das nicht Ihrer ist, lehnen Sie in der App ab und beginnen Sie die Anmeldung von vorn.",
+    thank_you: "Vielen Dank",
+    confirmed: "Es ist bestätigt. Sie können diese Seite schließen.",
+    taken_back: "Sie werden dorthin zurückgeleitet, wo Sie sich anmelden wollten.",
+    go_on: "Weiter",
+    gone: "Dieser Link funktioniert nicht mehr",
+    gone_explained: "Er wurde benutzt, oder seine Zeit ist abgelaufen. Gehen Sie dorthin zurück, wo Sie sich anmelden wollten, und fordern Sie einen neuen an.",
+};

@@ -1,0 +1,38 @@
+//! English.
+
+use super::PageTexts;
+
+pub(super) static ENGLISH: PageTexts = PageTexts {
+    is_this_you: "Is this you?",
+    confirm_login: "{service} asks you to confirm that you are signing in{name}. It was asked for at {time}.",
+    confirm_address: "{service} asks you to confirm that this address is yours, to sign in with{name}. It was asked for at {time}.",
+    link_button: "Yes, it is me",
+    link_warning: "If you did not just ask for this yourself, close this page and press nothing: a stranger may have asked in your name, and pressing would let them in.",
+    add_key: "Add a key",
+    add_key_asked: "{service} asks you to add a security key, or this device, to sign in with{name}. It was asked for at {time}.",
+    key_added: "The key is added. You can close this page.",
+    use_key: "Use your key",
+    use_key_asked: "{service} asks you to use your key to sign in{name}. It was asked for at {time}.",
+    use_key_button: "Use the key",
+    key_failed: "That did not work: the key was not used, or it is not one that is taken here. Try again.",
+    key_over: "It was done already, or its time is up. Go back to where you came from, and ask anew.",
+    key_unable: "This browser cannot use keys. Open this page in another one.",
+    key_needs_script: "Keys need JavaScript: switch it on for this page.",
+    key_warning: "If you did not just ask for this yourself, close this page and touch nothing: a stranger may have asked in your name.",
+    confirm_in_app: "Confirm in the app",
+    push_explained: "This page shows a number. Type it into the authenticator app on your phone.",
+    push_button: "Show the number",
+    push_warning: "If somebody sent you here, close this page: you would be confirming their sign-in, not yours.",
+    number_title: "Type this number into the app",
+    number_explained: "When you have, you are taken back to where you were signing in.",
+    number_button: "I have typed it",
+    number_warning: "Never read this number to anybody, and never type one that somebody reads to you.",
+    elsewhere: "This page is open elsewhere",
+    elsewhere_explained: "Another browser shows the number of this sign-in. If that is not yours, deny it in the app, and begin again where you were signing in.",
+    thank_you: "Thank you",
+    confirmed: "It is confirmed. You can close this page.",
+    taken_back: "You are being taken back to where you were signing in.",
+    go_on: "Continue",
+    gone: "This link does not work any more",
+    gone_explained: "It was used, or its time is up. Go back to where you were signing in, and ask for a new one.",
+};

@@ -1,0 +1,38 @@
+//! Spanish.
+
+use super::PageTexts;
+
+pub(super) static SPANISH: PageTexts = PageTexts {
+    is_this_you: "¿Es usted?",
+    confirm_login: "{service} le pide que confirme que está iniciando sesión{name}. Hora de la solicitud: {time}.",
+    confirm_address: "{service} le pide que confirme que esta dirección es suya, para iniciar sesión con ella{name}. Hora de la solicitud: {time}.",
+    link_button: "Sí, soy yo",
+    link_warning: "Si no acaba de solicitarlo usted, cierre esta página y no pulse nada: puede que lo haya pedido un desconocido en su nombre, y al pulsar le dejaría entrar.",
+    add_key: "Añadir una llave",
+    add_key_asked: "{service} le pide que añada una llave de seguridad, o este dispositivo, para iniciar sesión{name}. Hora de la solicitud: {time}.",
+    key_added: "La llave se ha añadido. Puede cerrar esta página.",
+    use_key: "Use su llave",
+    use_key_asked: "{service} le pide que use su llave para iniciar sesión{name}. Hora de la solicitud: {time}.",
+    use_key_button: "Usar la llave",
+    key_failed: "No ha funcionado: la llave no se ha usado, o no se acepta aquí. Inténtelo de nuevo.",
+    key_over: "Ya está hecho, o se ha acabado el tiempo. Vuelva al lugar del que venía y solicítelo de nuevo.",
+    key_unable: "Este navegador no puede usar llaves. Abra esta página en otro.",
+    key_needs_script: "Las llaves necesitan JavaScript: actívelo para esta página.",
+    key_warning: "Si no acaba de solicitarlo usted, cierre esta página y no toque nada: puede que lo haya pedido un desconocido en su nombre.",
+    confirm_in_app: "Confirme en la aplicación",
+    push_explained: "Esta página muestra un número. Escríbalo en la aplicación de autenticación de su teléfono.",
+    push_button: "Mostrar el número",
+    push_warning: "Si alguien le ha enviado aquí, cierre esta página: confirmaría el inicio de sesión de esa persona, no el suyo.",
+    number_title: "Escriba este número en la aplicación",
+    number_explained: "Después volverá al lugar donde estaba iniciando sesión.",
+    number_button: "Ya lo he escrito",
+    number_warning: "No lea nunca este número a nadie, ni escriba nunca uno que alguien le lea.",
+    elsewhere: "Esta página está abierta en otro lugar",
+    elsewhere_explained: "Otro navegador muestra el número de este inicio de sesión. Si no es el suyo, rechácelo en la aplicación y vuelva a iniciar sesión desde el principio.",
+    thank_you: "Gracias",
+    confirmed: "Está confirmado. Puede cerrar esta página.",
+    taken_back: "Está volviendo al lugar donde estaba iniciando sesión.",
+    go_on: "Continuar",
+    gone: "Este enlace ya no funciona",
+    gone_explained: "Ya se ha usado, o se ha acabado su tiempo. Vuelva al lugar donde estaba iniciando sesión y solicite otro.",
+};

@@ -1,0 +1,38 @@
+//! French.
+
+use super::PageTexts;
+
+pub(super) static FRENCH: PageTexts = PageTexts {
+    is_this_you: "Est-ce bien vous ?",
+    confirm_login: "{service} vous demande de confirmer que vous êtes en train de vous connecter{name}. Heure de la demande : {time}.",
+    confirm_address: "{service} vous demande de confirmer que cette adresse est la vôtre, pour vous connecter avec elle{name}. Heure de la demande : {time}.",
+    link_button: "Oui, c’est moi",
+    link_warning: "Si vous ne venez pas de le demander vous-même, fermez cette page et n’appuyez sur rien : un inconnu l’a peut-être demandé en votre nom, et appuyer le laisserait entrer.",
+    add_key: "Ajouter une clé",
+    add_key_asked: "{service} vous demande d’ajouter une clé de sécurité, ou cet appareil, pour vous connecter{name}. Heure de la demande : {time}.",
+    key_added: "La clé est ajoutée. Vous pouvez fermer cette page.",
+    use_key: "Utilisez votre clé",
+    use_key_asked: "{service} vous demande d’utiliser votre clé pour vous connecter{name}. Heure de la demande : {time}.",
+    use_key_button: "Utiliser la clé",
+    key_failed: "Cela n’a pas fonctionné : la clé n’a pas été utilisée, ou elle n’est pas acceptée ici. Réessayez.",
+    key_over: "C’est déjà fait, ou le délai est écoulé. Retournez d’où vous venez et refaites la demande.",
+    key_unable: "Ce navigateur ne peut pas utiliser de clés. Ouvrez cette page dans un autre.",
+    key_needs_script: "Les clés ont besoin de JavaScript : activez-le pour cette page.",
+    key_warning: "Si vous ne venez pas de le demander vous-même, fermez cette page et ne touchez à rien : un inconnu l’a peut-être demandé en votre nom.",
+    confirm_in_app: "Confirmez dans l’application",
+    push_explained: "Cette page affiche un nombre. Saisissez-le dans l’application d’authentification sur votre téléphone.",
+    push_button: "Afficher le nombre",
+    push_warning: "Si quelqu’un vous a envoyé ici, fermez cette page : vous confirmeriez sa connexion, pas la vôtre.",
+    number_title: "Saisissez ce nombre dans l’application",
+    number_explained: "Vous reviendrez ensuite là où vous étiez en train de vous connecter.",
+    number_button: "Je l’ai saisi",
+    number_warning: "Ne lisez jamais ce nombre à personne, et n’en saisissez jamais un que quelqu’un vous lit.",
+    elsewhere: "Cette page est ouverte ailleurs",
+    elsewhere_explained: "Un autre navigateur affiche le nombre de cette connexion. Si ce n’est pas le vôtre, refusez dans l’application et recommencez votre connexion.",
+    thank_you: "Merci",
+    confirmed: "C’est confirmé. Vous pouvez fermer cette page.",
+    taken_back: "Vous allez revenir là où vous étiez en train de vous connecter.",
+    go_on: "Continuer",
+    gone: "Ce lien ne fonctionne plus",
+    gone_explained: "Il a été utilisé, ou son délai est écoulé. Retournez là où vous étiez en train de vous connecter et demandez-en un nouveau.",
+};
