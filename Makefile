@@ -1,4 +1,4 @@
-.PHONY: help run test test-failover check check-full bench bench-peer bench-overload clean
+.PHONY: help run test test-failover check check-full bench bench-sizes bench-peer bench-overload clean
 
 help: ## what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s%s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -21,8 +21,11 @@ check: ## format, lints, documentation, and what comes in as a dependency
 check-full: ## the slow checks: mutants, compatibility, suites with their full counts
 	scripts/check-full.sh
 
-bench: ## measure every scenario beside the bare HTTP stack (ARGS='--scenario verify --database postgres:…')
+bench: ## measure every scenario on both stores, beside the bare HTTP stack and pgbench (ARGS='--scenario verify')
 	scripts/bench.sh run $(ARGS)
+
+bench-sizes: ## measure with 10 thousand, a million and ten million devices (needs 40 GB of disk)
+	scripts/bench.sh run --scenario verify --connections 32 --seconds 10 --devices 10000,1000000,10000000 $(ARGS)
 
 bench-overload: ## measure what happens at twice what the server can carry
 	scripts/bench.sh overload $(ARGS)

@@ -8,6 +8,7 @@
 # end, and listens on 127.0.0.1 alone.
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
+source scripts/bench-postgres.sh
 
 seconds=${1:-12}
 shift || true
@@ -17,42 +18,25 @@ need wrk wrk
 need psql postgresql
 need curl curl
 python3 -c 'import ensurepip, venv' 2>/dev/null || install_package python3-venv 'Python has no venv module'
-pgbin=$(dirname "$(find /usr/lib/postgresql -name initdb | sort -V | tail -n 1)")
 cargo build --locked --release --quiet --package factord --package factord-bench
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 
-work=$(mktemp -d)
-chmod 755 "$work"
-pgport=${PEER_PG_PORT:-5599} port=${PEER_PORT:-8801}
+work=$(mktemp -d "$target/bench-peer-XXXXXX")
+port=${PEER_PORT:-8801}
 gunicorn=
 stop() {
   if [ -n "$gunicorn" ]; then
     kill "$gunicorn" 2>/dev/null && wait "$gunicorn" 2>/dev/null || true
   fi
-  if [ -f "$work/pg/postmaster.pid" ]; then
-    as_postgres "$pgbin/pg_ctl" -D "$work/pg" -m immediate stop >/dev/null 2>&1 || true
-  fi
+  stop_postgres
   rm -rf "$work"
 }
 trap stop EXIT
-# PostgreSQL does not run as root.
-as_postgres() {
-  if [ "$(id -u)" = 0 ]; then
-    (cd / && runuser -u postgres -- "$@")
-  else
-    "$@"
-  fi
-}
-
 say 'installing privacyIDEA'
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check 'privacyidea==3.14' gunicorn psycopg2-binary
-mkdir "$work/pg"
-if [ "$(id -u)" = 0 ]; then chown postgres "$work/pg"; fi
-as_postgres "$pgbin/initdb" -D "$work/pg" -A trust -U postgres >/dev/null
-as_postgres "$pgbin/pg_ctl" -D "$work/pg" -o "-p $pgport -k $work/pg -c listen_addresses=127.0.0.1" \
-  -l "$work/pg/log" -w start >/dev/null
-psql -q -h 127.0.0.1 -p "$pgport" -U postgres -c 'create database pi'
+start_postgres "$work/pg"
+sql 'CREATE DATABASE pi'
 cat >"$work/pi.cfg" <<CFG
 SUPERUSER_REALM=['super']
 SQLALCHEMY_DATABASE_URI='postgresql+psycopg2://postgres@127.0.0.1:$pgport/pi'
@@ -122,12 +106,12 @@ for count in "${connections[@]}"; do
   [ "$bad" -le 1 ] || fail "privacyIDEA refused $bad right codes"
   printf 'privacyIDEA, %s connections: %s verified codes a second (p50 %s, p99 %s)\n' "$count" "$peer" \
     "$(awk '$1 == "50%" { print $2 }' "$work/wrk")" "$(awk '$1 == "99%" { print $2 }' "$work/wrk")"
-  "$target/release/factord-bench" run --server "$target/release/factord" --folder "$target" --scenario verify \
+  "$target/release/factord-bench" run --server "$target/release/factord" --folder "$work" --scenario verify \
     --connections "$count" --seconds "$((seconds / 2))" --rounds 1 --json >"$work/factord"
   python3 - "$work/factord" "$count" "$peer" <<'PY'
 import json, sys
 rows = [json.loads(line) for line in open(sys.argv[1])]
-row = next(row for row in rows if row.get("server") == "factord")
+row = next(row for row in rows if row.get("store") == "SQLite")
 rate = row["per_second"]
 print(f"factord, {sys.argv[2]} connections: {rate:.0f} verified codes a second: {rate / float(sys.argv[3]):.0f} times as many")
 PY
