@@ -1,15 +1,10 @@
 """A real browser, and an application that uses the official SDK."""
 
-import sys
-import pathlib
-
 import onelogin
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parent))
-
-from application import Application  # noqa: E402
-from chromium import Chromium  # noqa: E402
+from browser.application import Application
+from browser.chromium import Chromium
 
 
 @pytest.fixture(scope="module")

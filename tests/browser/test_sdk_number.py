@@ -4,8 +4,8 @@ import onelogin
 import pytest
 import trustme
 
-from application import Application
-from chromium import Chromium
+from browser.application import Application
+from browser.chromium import Chromium
 from harness import expect
 from harness.app import Phone
 from harness.people import PROTECT

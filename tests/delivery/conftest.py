@@ -9,9 +9,8 @@ import textwrap
 import pytest
 import trustme
 
+from delivery.players import HttpPlayer, MailPlayer, closed_port
 from harness.server import ROOT, clean_env
-
-from players import HttpPlayer, MailPlayer, closed_port
 
 BINARY = pathlib.Path(os.environ.get("FACTORD_DELIVER", ROOT / "target" / "debug" / "examples" / "deliver"))
 SECRETS = {

@@ -10,9 +10,9 @@ import urllib.parse
 
 import pytest
 
-from conftest import SECRETS
+from delivery.conftest import SECRETS
+from delivery.players import HANG
 from harness.server import ROOT
-from players import HANG
 
 SID = "AC0123456789abcdef0123456789abcdef"
 TOKEN = SECRETS["FACTORD_DELIVERY_TWILIO_AUTH_TOKEN"]

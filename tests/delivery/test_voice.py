@@ -10,11 +10,11 @@ import time
 import pytest
 import requests
 
-from conftest import SECRETS
+from delivery.conftest import SECRETS
+from delivery.players import HttpPlayer, PhonePlayer
 from harness import expect
 from harness.people import Person
 from harness.serve import Installation
-from players import HttpPlayer, PhonePlayer
 
 VOICE = 58960
 SID = "AC0123456789abcdef0123456789abcdef"

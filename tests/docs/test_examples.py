@@ -18,6 +18,9 @@ PAGES = sorted(
     if re.search(r"^```(console|python)$", page.read_text(), re.M)
 )
 
+# What each page of a factor must have done at its end, and complete_verification.
+ENROLS = {"confirm_registration", "import_device", "create_temporary_token"}
+
 # From the most specific to the most general.
 SHAPES = [
     (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", "<uuid>"),
@@ -104,3 +107,6 @@ def test_a_reader_sees_what_the_page_shows(page, start_dev, tmp_path):
             ran += 1
     shell.close()
     assert ran, f"{page} has no example that was run"
+    if page.parent.name == "factors":
+        done = {it["action"] for it in server.dev("GET", "/dev/events") if it["outcome"] == "success"}
+        assert done & ENROLS and "complete_verification" in done, f"{page} does not enrol and verify"

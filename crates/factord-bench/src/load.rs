@@ -2,8 +2,8 @@
 //! server can carry. In an open loop requests come at a fixed rate, whether the server keeps up or not, and the time of
 //! each counts from the moment at which it should have been sent: it finds what clients suffer.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
@@ -35,11 +35,17 @@ impl Measured {
         })
     }
 
-    /// Adds what was found at the same time (`elapsed` stays as it is).
+    /// Adds what was found later.
     ///
     /// # Errors
     /// None in practice: all histograms have the same bounds.
-    pub fn add(&mut self, other: &Self) -> anyhow::Result<()> {
+    pub fn then(&mut self, other: &Self) -> anyhow::Result<()> {
+        self.elapsed += other.elapsed;
+        self.add(other)
+    }
+
+    /// Adds what was found at the same time (`elapsed` stays as it is).
+    fn add(&mut self, other: &Self) -> anyhow::Result<()> {
         self.done.add(&other.done)?;
         self.shed.add(&other.shed)?;
         Ok(())
@@ -102,45 +108,104 @@ pub async fn closed_loop(
     gather(tasks, duration).await
 }
 
-/// Sends `rate` units a second for `duration`, by as many of the connections as it takes: each unit has its moment, and
-/// if every connection is busy then, its waiting counts. The timers are those of the runtime, so that a moment is kept
-/// to a millisecond.
+/// When which unit is to be sent: so many a second for so long, one phase after the other.
+#[derive(Clone, Debug)]
+pub struct Schedule(Vec<(f64, Duration)>);
+
+impl Schedule {
+    /// Phases of a rate and a duration each.
+    pub fn of(phases: impl IntoIterator<Item = (f64, Duration)>) -> Self {
+        Self(phases.into_iter().collect())
+    }
+
+    /// The moment of a unit, from the beginning; `None` after the end.
+    fn moment(&self, number: u64) -> Option<Duration> {
+        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+        let mut number = number as f64;
+        let mut begun = Duration::ZERO;
+        for (rate, duration) in &self.0 {
+            let units = rate * duration.as_secs_f64();
+            if number < units {
+                return Some(begun + Duration::from_secs_f64(number / rate));
+            }
+            number -= units;
+            begun += *duration;
+        }
+        None
+    }
+
+    /// How long it is.
+    pub fn duration(&self) -> Duration {
+        self.0.iter().map(|(_, duration)| *duration).sum()
+    }
+}
+
+/// Sends units at their moments, by as many of the connections as it takes. If every connection is busy at a unit's
+/// moment its waiting counts: its time is that from the moment to the answer, so that no delay is omitted because the
+/// server was slow. The timers are those of the runtime: a moment is kept to a millisecond. What was found is given by
+/// windows of this length, according to the moments.
 ///
 /// # Errors
 /// The first answer that is neither what it must be nor a 503 with `Retry-After`.
 pub async fn open_loop(
     work: &Arc<Work>,
-    rate: f64,
+    schedule: &Schedule,
     connections: usize,
-    duration: Duration,
-) -> anyhow::Result<Measured> {
+    window: Duration,
+) -> anyhow::Result<Vec<Measured>> {
     let mut open = Vec::with_capacity(connections);
     for _ in 0..connections {
         open.push(work.connect().await?);
     }
+    let count = schedule.duration().div_duration_f64(window).ceil();
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a few hundred"
+    )]
+    let windows = (0..count as usize).map(|_| Measured::new().map(Mutex::new));
+    let windows: Arc<Vec<_>> = Arc::new(windows.collect::<anyhow::Result<_>>()?);
     let mut tasks = tokio::task::JoinSet::new();
     let (start, next) = (Instant::now(), Arc::new(AtomicU64::new(0)));
     for mut connection in open {
         let (work, next) = (Arc::clone(work), Arc::clone(&next));
+        let (schedule, windows) = (schedule.clone(), Arc::clone(&windows));
         tasks.spawn(async move {
-            let mut measured = Measured::new()?;
-            loop {
-                #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-                let number = next.fetch_add(1, Ordering::Relaxed) as f64;
-                let after = Duration::from_secs_f64(number / rate);
-                if after >= duration {
-                    return anyhow::Ok(measured);
-                }
+            while let Some(after) = schedule.moment(next.fetch_add(1, Ordering::Relaxed)) {
                 tokio::time::sleep_until((start + after).into()).await;
                 let outcome = work.run(&mut connection).await?;
+                #[expect(
+                    clippy::cast_possible_truncation,
+                    clippy::cast_sign_loss,
+                    reason = "a few hundred"
+                )]
+                let index = after.div_duration_f64(window) as usize;
+                let mut measured = windows[index]
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner);
                 measured.record(outcome, start + after)?;
             }
+            anyhow::Ok(())
         });
     }
-    let mut all = gather(tasks, duration).await?;
+    while let Some(done) = tasks.join_next().await {
+        done??;
+    }
     // A server that does not keep up answers the last ones later.
-    all.elapsed = start.elapsed().max(duration);
-    Ok(all)
+    let late = start.elapsed().saturating_sub(schedule.duration());
+    let windows = Arc::into_inner(windows).unwrap_or_default();
+    let last = windows.len().saturating_sub(1);
+    let windows = windows.into_iter().enumerate().map(|(index, measured)| {
+        let measured = measured
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let elapsed = if index == last { window + late } else { window };
+        Measured {
+            elapsed,
+            ..measured
+        }
+    });
+    Ok(windows.collect())
 }
 
 async fn gather(

@@ -3,12 +3,16 @@
 
 mod baseline;
 mod connection;
+mod database;
+mod fill;
 mod load;
+mod members;
 mod overload;
 mod population;
 mod process;
 mod report;
 mod scenario;
+mod server;
 mod suite;
 
 use clap::{Parser, Subcommand};
@@ -42,4 +46,5 @@ Examples:
   factord-bench run --server target/release/factord
   factord-bench run --server old/factord --server new/factord --scenario verify --connections 32 --rounds 5
   factord-bench run --server target/release/factord --scenario verify --rate 5000
+  factord-bench run --server target/release/factord --scenario verify --devices 10000,1000000
   factord-bench overload --server target/release/factord";

@@ -1,22 +1,22 @@
-//! The users that are measured with: each has an authenticator app, whose codes are computed here. A code is good for
-//! one use, so the server's clock is moved on by a time step whenever every user has had a turn.
+//! The users that are measured with, and where in time they are. A code is good for one use, so the server's clock is
+//! moved on by a time step whenever every user has had a turn.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
-use anyhow::Context;
-use factord::crypto::otp::{self, Algorithm};
-use http::{Method, StatusCode};
-use serde_json::Value;
+use factord::crypto::otp;
 use tokio::sync::Mutex;
 
 use crate::connection::{Connection, Target};
+use crate::members::{self, Member, Members};
 
-/// Users with a device each, and where in time they are.
+/// Users with a device each.
 #[derive(Debug)]
 pub struct Population {
-    members: Vec<Member>,
+    members: Members,
+    /// Of each member the last time step whose code was used, or is about to be.
+    last_steps: Vec<AtomicU32>,
     turns: AtomicUsize,
     clock: RwLock<ServerClock>,
     moving: Mutex<()>,
@@ -52,30 +52,18 @@ impl ServerClock {
     }
 }
 
-/// A user with an authenticator app.
-#[derive(Debug)]
-pub struct Member {
-    /// The user's id.
-    pub user: u64,
-    /// The device's id.
-    pub device: u64,
-    secret: Box<[u8]>,
-    /// The last time step whose code was used, or is about to be.
-    last_step: AtomicI64,
-}
-
 /// A member's turn.
-#[derive(Debug)]
-pub struct Turn<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
     /// Whose it is.
-    pub member: &'a Member,
+    pub member: Member,
     /// A time step whose code the server takes now, and has not had yet.
-    step: i64,
+    pub step: i64,
     /// Counts how often every member has had a turn.
     pub round: usize,
 }
 
-impl Turn<'_> {
+impl Turn {
     /// The right code.
     pub fn code(&self) -> String {
         self.member.code(self.step)
@@ -87,59 +75,71 @@ impl Turn<'_> {
     }
 }
 
-impl Member {
-    fn number(&self, step: i64) -> u32 {
-        let step = step.cast_unsigned();
-        otp::hotp(Algorithm::Sha1, &self.secret, step, otp::DIGITS)
-    }
-
-    fn code(&self, step: i64) -> String {
-        format!("{:06}", self.number(step))
-    }
-
-    /// Whether the step is later than all that were used; then it is taken.
-    fn take(&self, step: i64) -> bool {
-        self.last_step.fetch_max(step, Ordering::AcqRel) < step
-    }
-}
-
 impl Population {
-    /// The next member. Neighbours in the database do not come one after the other, as in life.
-    pub fn any(&self) -> &Member {
-        self.member_of(self.turns.fetch_add(1, Ordering::Relaxed))
+    /// Members of whom no code has been used at the server's time, or is yet to be.
+    ///
+    /// # Errors
+    /// If the server does not tell its time.
+    pub async fn new(target: &Target, members: Members) -> anyhow::Result<Self> {
+        // Those who were enrolled just now have used a code.
+        let clock = ServerClock::ask(target, 60).await?;
+        Ok(Self {
+            last_steps: (0..members.count()).map(|_| AtomicU32::new(0)).collect(),
+            members,
+            turns: AtomicUsize::new(0),
+            clock: RwLock::new(clock),
+            moving: Mutex::new(()),
+            epoch: clock.said,
+            newcomers: AtomicU64::new(0),
+        })
     }
 
-    fn member_of(&self, turn: usize) -> &Member {
-        &self.members[turn.wrapping_mul(PRIME) % self.members.len()]
+    /// The next member. Neighbours in the database do not come one after the other, as in life.
+    pub fn any(&self) -> Member {
+        self.members
+            .get(self.place_of(self.turns.fetch_add(1, Ordering::Relaxed)))
+    }
+
+    fn place_of(&self, turn: usize) -> usize {
+        turn.wrapping_mul(PRIME) % self.members.count()
     }
 
     /// The next member, and a time step whose code it has not used. If there is none yet, the server's clock is moved on.
     ///
     /// # Errors
     /// If the clock cannot be moved.
-    pub async fn turn(&self, target: &Target) -> anyhow::Result<Turn<'_>> {
+    pub async fn turn(&self, target: &Target) -> anyhow::Result<Turn> {
         let number = self.turns.fetch_add(1, Ordering::Relaxed);
-        let member = self.member_of(number);
+        let place = self.place_of(number);
         loop {
-            let step = self.clock().step();
-            if member.take(step) {
-                let round = number / self.members.len();
+            let step = self.step();
+            if self.take(place, step)? {
                 return Ok(Turn {
-                    member,
+                    member: self.members.get(place),
                     step,
-                    round,
+                    round: number / self.members.count(),
                 });
             }
             let _moving = self.moving.lock().await;
-            if self.clock().step() == step {
+            if self.step() == step {
                 let moved = ServerClock::ask(target, otp::STEP_SECONDS.unsigned_abs()).await?;
                 *self.clock.write().unwrap_or_else(PoisonError::into_inner) = moved;
             }
         }
     }
 
-    fn clock(&self) -> ServerClock {
-        *self.clock.read().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the step is later than all that the member has used; then it is taken.
+    fn take(&self, place: usize, step: i64) -> anyhow::Result<bool> {
+        let step = u32::try_from(step)?;
+        Ok(self.last_steps[place].fetch_max(step, Ordering::AcqRel) < step)
+    }
+
+    /// The time step that the server is in.
+    pub fn step(&self) -> i64 {
+        self.clock
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .step()
     }
 
     /// Creates another user and enrols a device: three calls.
@@ -149,16 +149,15 @@ impl Population {
     pub async fn newcomer(&self, connection: &mut Connection) -> anyhow::Result<()> {
         let number = self.newcomers.fetch_add(1, Ordering::Relaxed);
         let name = format!("newcomer-{}-{number}", self.epoch);
-        enrol_one(connection, &name).await.map(drop)
+        members::enrol(connection, &name).await.map(drop)
     }
 }
 
-/// Creates users and enrols a device for each.
+/// Creates users and enrols a device for each, over HTTP.
 ///
 /// # Errors
 /// If an answer is not what it must be.
-pub async fn enrol(target: &Target, count: usize) -> anyhow::Result<Population> {
-    let epoch = target.advance(0).await?;
+pub async fn enrol(target: &Target, count: usize) -> anyhow::Result<Members> {
     let (next, mut tasks) = (
         Arc::new(AtomicUsize::default()),
         tokio::task::JoinSet::new(),
@@ -173,8 +172,8 @@ pub async fn enrol(target: &Target, count: usize) -> anyhow::Result<Population> 
                 if number >= count {
                     return anyhow::Ok(members);
                 }
-                let name = format!("bench-{epoch}-{number}");
-                members.push(enrol_one(&mut connection, &name).await?);
+                let name = format!("bench-{number}");
+                members.push(members::enrol(&mut connection, &name).await?);
             }
         });
     }
@@ -183,57 +182,7 @@ pub async fn enrol(target: &Target, count: usize) -> anyhow::Result<Population> 
         members.extend(done??);
     }
     members.sort_unstable_by_key(|member| member.user);
-    Ok(Population {
-        members,
-        turns: AtomicUsize::new(0),
-        clock: RwLock::new(ServerClock::ask(target, 60).await?),
-        moving: Mutex::new(()),
-        epoch,
-        newcomers: AtomicU64::new(0),
-    })
-}
-
-async fn enrol_one(connection: &mut Connection, name: &str) -> anyhow::Result<Member> {
-    let body = format!("{{\"username\":\"{name}\",\"email\":\"{name}@example.com\"}}");
-    let user = connection
-        .call(Method::POST, "/api/2/users", body)
-        .await?
-        .json(StatusCode::CREATED)?;
-    let user = user["id"].as_u64().context("a user without id")?;
-    let path = format!("/api/2/mfa/users/{user}/registrations");
-    let body = r#"{"factor_id":58957,"display_name":"bench"}"#.to_owned();
-    let begun = connection
-        .call(Method::POST, &path, body)
-        .await?
-        .json(StatusCode::CREATED)?;
-    let text = |pointer: &str| {
-        begun
-            .pointer(pointer)
-            .and_then(Value::as_str)
-            .context("a registration that lacks something")
-    };
-    let secret =
-        data_encoding::BASE32_NOPAD.decode(text("/factor_data/verification_token")?.as_bytes())?;
-    let member = Member {
-        user,
-        device: text("/device_id")?.parse()?,
-        secret: secret.into(),
-        last_step: AtomicI64::new(0),
-    };
-    // A registration lives for two minutes, so that its end tells the server's time.
-    let ends: jiff::Timestamp = text("/expires_at")?.parse()?;
-    let step = (ends.as_second() - 120).div_euclid(otp::STEP_SECONDS);
-    let body = format!("{{\"otp\":\"{}\"}}", member.code(step));
-    let path = format!("{path}/{}", text("/id")?);
-    let confirmed = connection
-        .call(Method::PUT, &path, body)
-        .await?
-        .json(StatusCode::OK)?;
-    anyhow::ensure!(
-        confirmed["status"] == "accepted",
-        "a device that is not confirmed"
-    );
-    Ok(member)
+    Ok(Members::Enrolled(members))
 }
 
 const WORKERS: usize = 64;

@@ -1,9 +1,10 @@
 //! The processes that are measured: started on loopback with an empty folder, and looked at through /proc.
 
-use std::io::{BufRead, BufReader};
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
@@ -40,6 +41,32 @@ impl Process {
         let mut command = Command::new(std::env::current_exe()?);
         command.arg("baseline");
         Self::start(command, "base URL")
+    }
+
+    /// Starts `factord dev` once more, and gives the time from the fork to the first answer of `/readyz`; then ends it.
+    ///
+    /// # Errors
+    /// As above, or if it is not ready.
+    pub fn time_start(
+        binary: &Path,
+        folder: &Path,
+        database: Option<&str>,
+    ) -> anyhow::Result<Duration> {
+        let began = Instant::now();
+        let process = Self::factord(binary, folder, database)?;
+        let mut stream = TcpStream::connect(process.address)?;
+        write!(
+            stream,
+            "GET /readyz HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n",
+            process.address
+        )?;
+        let mut head = [0; 12];
+        stream.read_exact(&mut head)?;
+        let took = began.elapsed();
+        anyhow::ensure!(head.ends_with(b" 200"), "the server is not ready");
+        drop(stream);
+        process.stop()?;
+        Ok(took)
     }
 
     /// What it logs goes nowhere: whoever takes the lines is not measured, making them is.

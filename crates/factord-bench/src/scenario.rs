@@ -1,12 +1,12 @@
 //! What can be measured: each scenario is one unit of work on one connection, its answers checked.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use clap::ValueEnum;
 use http::{Method, StatusCode};
-use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
 
 use crate::connection::{Answer, Connection, Target};
 use crate::population::{Population, Turn};
@@ -49,8 +49,16 @@ pub struct Work {
     scenario: Scenario,
     target: Target,
     population: Arc<Population>,
-    pending: OnceCell<Vec<String>>,
+    pending: Vec<String>,
     polled: AtomicUsize,
+    accepted: Option<Mutex<Vec<Turn>>>,
+}
+
+impl Scenario {
+    /// What the tables call it.
+    pub fn name(self) -> String {
+        format!("{self:?}").to_lowercase()
+    }
 }
 
 impl Work {
@@ -63,26 +71,34 @@ impl Work {
         target: &Target,
         population: &Arc<Population>,
     ) -> anyhow::Result<Self> {
-        let work = Self {
+        let mut work = Self {
             scenario,
             target: target.renewed().await?,
             population: Arc::clone(population),
-            pending: OnceCell::new(),
+            pending: Vec::new(),
             polled: AtomicUsize::new(0),
+            accepted: None,
         };
         if scenario == Scenario::Poll {
-            let mut connection = work.target.connect().await?;
-            let mut pending = Vec::with_capacity(PENDING);
-            for _ in 0..PENDING {
-                let member = work.population.any();
-                let path = format!("/api/2/mfa/users/{}/verifications", member.user);
-                let body = format!("{{\"device_id\":{},\"expires_in\":900}}", member.device);
-                let begun = connection.call(Method::POST, &path, body).await?;
-                pending.push(format!("{path}/{}", id(&begun)?));
-            }
-            work.pending.set(pending)?;
+            work.pending = pending(&work.target, population).await?;
         }
         Ok(work)
+    }
+
+    /// The same work, which remembers whose codes were accepted ([`Scenario::Verify`] alone).
+    pub fn remembering(self) -> Self {
+        Self {
+            accepted: Some(Mutex::default()),
+            ..self
+        }
+    }
+
+    /// The turns whose codes were accepted and remembered.
+    pub fn accepted(&self) -> Vec<Turn> {
+        let accepted = self.accepted.as_ref();
+        accepted.map_or_else(Vec::new, |it| {
+            std::mem::take(&mut it.lock().unwrap_or_else(PoisonError::into_inner))
+        })
     }
 
     /// Opens a connection to the server.
@@ -117,10 +133,26 @@ impl Work {
         }
     }
 
+    /// Sends a code once more that was accepted: it must be refused.
+    ///
+    /// # Errors
+    /// If it is not.
+    pub async fn send_again(&self, connection: &mut Connection, turn: &Turn) -> anyhow::Result<()> {
+        let answer = verify(connection, turn, &turn.code(), None).await?;
+        let outcome = settle(&answer, StatusCode::UNAUTHORIZED, FAILED)?;
+        anyhow::ensure!(outcome == Outcome::Done, "the server is too busy");
+        Ok(())
+    }
+
     async fn verify(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
         let turn = self.population.turn(&self.target).await?;
         let answer = verify(connection, &turn, &turn.code(), None).await?;
-        settle(&answer, StatusCode::OK, ACCEPTED)
+        let outcome = settle(&answer, StatusCode::OK, ACCEPTED)?;
+        if let (Outcome::Done, Some(accepted)) = (outcome, &self.accepted) {
+            let mut accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner);
+            accepted.push(turn);
+        }
+        Ok(outcome)
     }
 
     /// Every fourth code of a user is right: the fifth wrong one in a row would hold the user back.
@@ -137,7 +169,7 @@ impl Work {
     /// A challenge, some polling as of a caller who waits, and the code.
     async fn login(&self, connection: &mut Connection, polls: usize) -> anyhow::Result<Outcome> {
         let turn = self.population.turn(&self.target).await?;
-        let path = format!("/api/2/mfa/users/{}/verifications", turn.member.user);
+        let path = turn.member.verifications();
         let body = format!("{{\"device_id\":{}}}", turn.member.device);
         let begun = connection.call(Method::POST, &path, body).await?;
         if begun.is_shed() {
@@ -154,8 +186,8 @@ impl Work {
     }
 
     async fn poll(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
-        let pending = self.pending.get().context("nothing is pending")?;
-        let path = &pending[self.polled.fetch_add(1, Ordering::Relaxed) % pending.len()];
+        let turn = self.polled.fetch_add(1, Ordering::Relaxed);
+        let path = &self.pending[turn % self.pending.len()];
         let answer = connection.call(Method::GET, path, String::new()).await?;
         settle(&answer, StatusCode::OK, PENDING_TEXT)
     }
@@ -189,13 +221,38 @@ impl Work {
     }
 }
 
+/// Begins verifications to poll, over some connections at once.
+async fn pending(target: &Target, population: &Arc<Population>) -> anyhow::Result<Vec<String>> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..PREPARING {
+        let (target, population) = (target.clone(), Arc::clone(population));
+        tasks.spawn(async move {
+            let mut connection = target.connect().await?;
+            let mut pending = Vec::new();
+            for _ in 0..PENDING / PREPARING {
+                let member = population.any();
+                let path = member.verifications();
+                let body = format!("{{\"device_id\":{},\"expires_in\":900}}", member.device);
+                let begun = connection.call(Method::POST, &path, body).await?;
+                pending.push(format!("{path}/{}", id(&begun)?));
+            }
+            anyhow::Ok(pending)
+        });
+    }
+    let mut pending = Vec::with_capacity(PENDING);
+    while let Some(done) = tasks.join_next().await {
+        pending.extend(done??);
+    }
+    Ok(pending)
+}
+
 async fn verify(
     connection: &mut Connection,
-    turn: &Turn<'_>,
+    turn: &Turn,
     code: &str,
     display_name: Option<&str>,
 ) -> anyhow::Result<Answer> {
-    let path = format!("/api/2/mfa/users/{}/verifications", turn.member.user);
+    let path = turn.member.verifications();
     let device = turn.member.device;
     let body = match display_name {
         None => format!("{{\"device_id\":{device},\"otp\":\"{code}\"}}"),
@@ -237,6 +294,8 @@ fn id(answer: &Answer) -> anyhow::Result<String> {
 /// The `display_name` of a request whose code is wrong, by which the baseline knows it.
 pub const WRONG: &str = "wrong";
 const PENDING: usize = 10_000;
+/// Connections by which they are begun.
+const PREPARING: usize = 50;
 const ACCEPTED: &str = "\"type\":\"success\"";
 const FAILED: &str = "\"Authentication Failure\"";
 const PENDING_TEXT: &str = "\"pending\"";

@@ -3,18 +3,17 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
-use http::Method;
+use url::Url;
 
-use crate::connection::Target;
-use crate::load::{Measured, closed_loop, open_loop};
-use crate::population::{self, Population};
-use crate::process::Process;
+use crate::database::Database;
+use crate::load::{Measured, Schedule, closed_loop, open_loop};
 use crate::report::{Report, Row};
 use crate::scenario::{Scenario, Work};
+use crate::server::{Filling, Server};
 
 /// Measure: scenario × connections × server, each beside the baseline
 #[derive(Args, Debug)]
@@ -22,9 +21,12 @@ pub struct Suite {
     /// A factord to measure; name two to compare them, in turn, in one run
     #[arg(long, required = true, value_name = "FILE")]
     server: Vec<PathBuf>,
-    /// Also measure with this database, as `factord dev --database` takes it
+    /// Also measure on this PostgreSQL server, each factord in a new database that is deleted afterwards
     #[arg(long, value_name = "URL")]
-    database: Vec<String>,
+    database: Option<Url>,
+    /// Do not measure on SQLite
+    #[arg(long, requires = "database")]
+    without_sqlite: bool,
     /// What to measure
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = ALL)]
     scenario: Vec<Scenario>,
@@ -35,20 +37,26 @@ pub struct Suite {
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
     /// Seconds that each measurement lasts
-    #[arg(long, default_value_t = 3.0)]
+    #[arg(long, default_value_t = 2.5)]
     seconds: f64,
     /// How often the servers are measured in turn; their measurements are added up
     #[arg(long, default_value_t = 2)]
     rounds: usize,
-    /// Users with a device each
-    #[arg(long, default_value_t = 10_000)]
-    devices: usize,
+    /// Users with a device each; name several numbers to measure a server for each, in turn, in one run
+    #[arg(long, value_delimiter = ',', default_values_t = [10_000])]
+    devices: Vec<usize>,
+    /// Enrol the users over HTTP: for a factord whose tables this program does not know
+    #[arg(long)]
+    enrol: bool,
     /// Where the databases are kept while it runs: on the disk that is to be measured
     #[arg(long, default_value = "target", value_name = "DIR")]
     folder: PathBuf,
     /// Print JSON, an object a line
     #[arg(long)]
     json: bool,
+    /// Write JSON to this file, too
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 impl Suite {
@@ -57,25 +65,20 @@ impl Suite {
     /// # Errors
     /// If a server cannot be started, or gives an answer that is not what it must be.
     pub async fn run(self) -> anyhow::Result<()> {
-        let report = Report::new(self.json);
+        let report = Report::new(self.json, self.record.as_deref())?;
         let duration = Duration::from_secs_f64(self.seconds);
-        let mut servers = vec![Server::baseline(self.devices).await?];
+        let mut devices = self.devices.clone();
+        devices.sort_unstable();
+        let fewest = devices.first().copied().context("no number of devices")?;
+        let mut servers = vec![Server::baseline(fewest).await?];
         for (index, binary) in self.server.iter().enumerate() {
             let name = if self.server.len() == 1 {
                 "factord".to_owned()
             } else {
                 format!("factord {}", index + 1)
             };
-            let folder = tempfile::tempdir_in(&self.folder)?;
-            let (server, took) = Server::factord(&name, binary, folder, None, self.devices).await?;
-            report.note(&format!("{name}, seconds to enrol"), &took.as_secs_f64())?;
-            servers.push(server);
-            for database in &self.database {
-                let name = format!("{name}, {}", database.split(':').next().unwrap_or(database));
-                let folder = tempfile::tempdir_in(&self.folder)?;
-                let started =
-                    Server::factord(&name, binary, folder, Some(database), self.devices).await?;
-                servers.push(started.0);
+            for devices in &devices {
+                servers.extend(self.start(&name, binary, *devices, &report).await?);
             }
         }
         report.head()?;
@@ -89,16 +92,43 @@ impl Suite {
                 }
             }
         }
+        report.end()?;
         for server in servers.drain(..).skip(1) {
-            let name = server.name.clone();
-            let took = server.restart().await?;
-            let millis = took.as_secs_f64() * 1000.0;
-            report.note(
-                &format!("{name}, milliseconds to start again until it answers"),
-                &millis,
-            )?;
+            let starts = server.time_starts().await?;
+            report.note("start-up, ms (shortest, middle, longest of five)", &starts)?;
         }
         Ok(())
+    }
+
+    /// One factord with so many devices, on each store.
+    async fn start(
+        &self,
+        name: &str,
+        binary: &Path,
+        devices: usize,
+        report: &Report,
+    ) -> anyhow::Result<Vec<Server>> {
+        let mut databases = Vec::new();
+        if !self.without_sqlite {
+            databases.push(Database::sqlite(&self.folder)?);
+        }
+        if let Some(url) = &self.database {
+            databases.push(Database::postgres(&self.folder, url).await?);
+        }
+        let filling = if self.enrol {
+            Filling::Http
+        } else {
+            Filling::Rows
+        };
+        let mut servers = Vec::new();
+        for database in databases {
+            let store = database.store();
+            let (server, took) = Server::factord(name, binary, database, devices, filling).await?;
+            let what = format!("{name} on {store}, seconds until {devices} devices were there");
+            report.note(&what, &took.as_secs_f64())?;
+            servers.push(server);
+        }
+        Ok(servers)
     }
 
     /// One scenario at one number of connections, on all servers in turn.
@@ -116,117 +146,44 @@ impl Suite {
                 let work = Arc::new(work);
                 let before = server.process.cpu_seconds()?;
                 let measured = match self.rate {
-                    None => closed_loop(&work, connections, duration).await,
-                    Some(rate) => open_loop(&work, rate, connections, duration).await,
+                    None => closed_loop(&work, connections, duration)
+                        .await
+                        .map(|measured| vec![measured]),
+                    Some(rate) => {
+                        let schedule = Schedule::of([(rate, duration)]);
+                        open_loop(&work, &schedule, connections, duration).await
+                    }
                 };
-                let measured =
-                    measured.with_context(|| format!("{scenario:?} on {}", server.name))?;
+                let measured = measured.with_context(|| {
+                    format!("{} on {} {}", scenario.name(), server.name, server.store())
+                })?;
                 // The tenth in which a closed loop warms up is in the processor's time, too.
                 let share = if self.rate.is_none() { 1.1 } else { 1.0 };
                 *cpu += (server.process.cpu_seconds()? - before) / share;
-                sum.add(&measured)?;
-                sum.elapsed += measured.elapsed;
+                for measured in &measured {
+                    sum.then(measured)?;
+                }
             }
         }
         let limit = found.first().map(|(measured, _)| measured.per_second());
-        let name = format!("{scenario:?}").to_lowercase();
+        // Servers are in the order of their sizes.
+        let with_fewest = |server: &Server| {
+            let same =
+                |other: &Server| (&other.name, other.store()) == (&server.name, server.store());
+            let first = servers.iter().position(same)?;
+            (servers[first].devices < server.devices).then(|| found[first].0.per_second())
+        };
         let rows = servers.iter().zip(&found);
         rows.map(|(server, (measured, cpu))| {
-            let memory = server.process.peak_memory_mib()?;
-            let row = Row::of(&name, &server.name, connections, measured, *cpu, memory);
+            let row = Row::of(&scenario.name(), server, connections, measured, *cpu)?;
             Ok(Row {
                 asked: self.rate,
                 of_baseline: limit.map(|limit| measured.per_second() / limit),
+                of_fewest: with_fewest(server).map(|rate| measured.per_second() / rate),
                 ..row
             })
         })
         .collect()
-    }
-}
-
-/// A server with its users.
-#[derive(Debug)]
-pub struct Server {
-    /// What the tables call it.
-    pub name: String,
-    /// The process.
-    pub process: Process,
-    /// The way to it.
-    pub target: Target,
-    /// The users.
-    pub population: Arc<Population>,
-    files: Option<Files>,
-}
-
-#[derive(Debug)]
-struct Files {
-    binary: PathBuf,
-    folder: tempfile::TempDir,
-    database: Option<String>,
-}
-
-impl Server {
-    /// Starts a factord and enrols users; gives the time that the latter took, too.
-    ///
-    /// # Errors
-    /// If it cannot be started, or gives a wrong answer.
-    pub async fn factord(
-        name: &str,
-        binary: &Path,
-        folder: tempfile::TempDir,
-        database: Option<&str>,
-        devices: usize,
-    ) -> anyhow::Result<(Self, Duration)> {
-        let process = Process::factord(binary, folder.path(), database)?;
-        let files = Files {
-            binary: binary.to_owned(),
-            folder,
-            database: database.map(str::to_owned),
-        };
-        let began = Instant::now();
-        let server = Self::with(name, process, Some(files), devices).await?;
-        Ok((server, began.elapsed()))
-    }
-
-    async fn baseline(devices: usize) -> anyhow::Result<Self> {
-        Self::with("baseline", Process::baseline()?, None, devices).await
-    }
-
-    async fn with(
-        name: &str,
-        process: Process,
-        files: Option<Files>,
-        devices: usize,
-    ) -> anyhow::Result<Self> {
-        let target = Target::new(process.address).await?;
-        let population = Arc::new(population::enrol(&target, devices).await?);
-        Ok(Self {
-            name: name.to_owned(),
-            process,
-            target,
-            population,
-            files,
-        })
-    }
-
-    /// Stops it and starts it again; gives how long it took until the first request was answered.
-    async fn restart(self) -> anyhow::Result<Duration> {
-        let files = self.files.context("the baseline is not started again")?;
-        self.process.stop()?;
-        let began = Instant::now();
-        let process = Process::factord(
-            &files.binary,
-            files.folder.path(),
-            files.database.as_deref(),
-        )?;
-        let mut connection = Target::new(process.address).await?.connect().await?;
-        connection
-            .call(Method::GET, "/readyz", String::new())
-            .await?
-            .json(http::StatusCode::OK)?;
-        let took = began.elapsed();
-        process.stop()?;
-        Ok(took)
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::{
     io::{self, IsTerminal, Write},
+    thread,
     time::Duration,
 };
 
 use indicatif::{ProgressBar, ProgressStyle};
 use qrcode::{QrCode, render::unicode::Dense1x2};
+use tokio::sync::mpsc;
 
 use crate::{
     exit::{Failure, Outcome},
@@ -30,6 +32,21 @@ pub(crate) fn ask(question: &str) -> Outcome<String> {
             .advice("give it as a flag, or as a line of standard input"));
     }
     Ok(line.trim().to_owned())
+}
+
+/// The lines that are typed while something else is waited for, each asked for as by [`ask`]. There are no more at the end of
+/// the input.
+pub(crate) fn typed(question: &'static str) -> mpsc::UnboundedReceiver<String> {
+    let (sender, lines) = mpsc::unbounded_channel();
+    // A thread, and not the runtime's, which would wait at its end for a line that nobody types.
+    thread::spawn(move || {
+        while let Ok(line) = ask(question) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
 }
 
 /// Whether a person can be asked again.

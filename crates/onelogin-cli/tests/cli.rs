@@ -340,6 +340,72 @@ fn a_security_key_is_asked_in_a_browser_and_its_code_typed_here() {
     assert_eq!((output.status.code(), server.lines().len()), (Some(2), 1));
 }
 
+/// A service where a device of this kind waits, until the code `c0de` completes it.
+fn waits(kind: &'static str, status: &'static str) -> Server {
+    Server::start(move |request, _| match request.method.as_str() {
+        "POST" => Reply::json(201, json!({"id": ID, "device_id": 5})),
+        "PUT" if request.json() == json!({"otp": "c0de"}) => accepted(),
+        "PUT" => wrong(),
+        _ if request.target.ends_with("/devices") => Reply::json(
+            200,
+            json!([{"device_id": "5", "user_display_name": "Mine", "auth_factor_name": kind, "default": true}]),
+        ),
+        _ => Reply::json(200, json!({"id": ID, "status": status})),
+    })
+}
+
+#[test]
+fn a_link_or_a_push_that_a_page_ends_is_completed_by_the_code_that_is_typed_here() {
+    let back = ["--redirect-to", "https://app.example/back"];
+    for (kind, more, said) in [
+        ("Email MagicLink", None, "Press the button in the e-mail."),
+        ("OneLogin", Some("--number-matching"), "shows the number"),
+        ("OneLogin", None, "If it asks for a number"),
+    ] {
+        let arguments = [&["verify", "56"][..], &back, more.as_slice()].concat();
+        let server = waits(kind, "pending");
+        let output = typing(onelogin(&server, &arguments), "c0de\n");
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(err(&output).contains(said), "{}", err(&output));
+        assert!(err(&output).contains("type it here"));
+        if kind == "OneLogin" {
+            assert!(err(&output).contains(&format!("{}/verify/{ID}", server.url())));
+        }
+        let denied = typing(onelogin(&waits(kind, "rejected"), &arguments), "");
+        assert_eq!(denied.status.code(), Some(5), "{}", err(&denied));
+        let server = waits(kind, "pending");
+        let mistyped = typing(onelogin(&server, &arguments), "code\n");
+        assert_eq!(mistyped.status.code(), Some(5), "{}", err(&mistyped));
+        assert!(err(&mistyped).contains("That is not the code."));
+    }
+}
+
+#[test]
+fn a_link_that_is_decided_without_a_code_needs_none() {
+    let back = ["verify", "56", "--redirect-to", "https://app.example/back"];
+    // Standard input that stays open, as a terminal's, does not keep it waiting.
+    let server = waits("Email MagicLink", "accepted");
+    let mut running = onelogin(&server, &back)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let open = running.stdin.take();
+    let output = running.wait_with_output().unwrap();
+    drop(open);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(out(&output).contains("accepted"));
+    for more in [&["--watch"][..], &[]] {
+        let arguments = [&back[..], more, &["--timeout", "1"]].concat();
+        let output = typing(
+            onelogin(&waits("Email MagicLink", "pending"), &arguments),
+            "",
+        );
+        assert_eq!(output.status.code(), Some(6), "{}", err(&output));
+    }
+}
+
 #[test]
 fn polling_says_how_it_stands_by_the_exit_code() {
     for (status, exit) in [

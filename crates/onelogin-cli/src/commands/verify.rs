@@ -1,6 +1,7 @@
 //! `onelogin verify`: challenges a device and checks the code, or finishes what was begun before.
 
 use std::path::Path;
+use std::pin::pin;
 use std::time::Duration;
 use std::{fs, io};
 
@@ -20,7 +21,7 @@ use crate::{
     arguments::Verify,
     exit::{Exit, Failure, Outcome},
     output::or_empty,
-    terminal::{ask, is_interactive, spin, tell},
+    terminal::{ask, is_interactive, spin, tell, typed},
 };
 
 pub(crate) async fn run(session: &Session, arguments: Verify) -> Outcome<Exit> {
@@ -45,7 +46,7 @@ async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome
     let mfa = session.mfa();
     let device = choose(
         mfa.get_authentication_devices(user_id).await?,
-        arguments.device.map(DeviceId::from),
+        arguments.device.clone().map(DeviceId::from),
     )?;
     let in_browser = device.kind() == FactorKind::WebAuthn && !arguments.start;
     if in_browser && arguments.redirect_to.is_none() {
@@ -54,8 +55,8 @@ async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome
     }
     let mut request = CreateDeviceVerificationRequest::new(&device.device_id);
     request.expires_in = arguments.lifetime.expires_in;
-    request.redirect_to = arguments.redirect_to;
-    request.custom_message = arguments.message;
+    request.redirect_to.clone_from(&arguments.redirect_to);
+    request.custom_message.clone_from(&arguments.message);
     request.number_matching = arguments.number_matching.then_some(true);
     let verification = mfa.create_device_verification(user_id, &request).await?;
     if arguments.start {
@@ -82,6 +83,15 @@ async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome
         ));
         return complete(session, user_id, &verification.id, arguments.code).await;
     }
+    let asks = arguments.code.is_none() && !arguments.waiting.watch;
+    if let Some(way) = way_over_a_page(session, &arguments, &device, &verification) {
+        tell(&way);
+        if asks {
+            tell("If the address at which the browser ends has an otp, type it here.");
+            let wait = Duration::from_secs(arguments.waiting.timeout);
+            return wait_or_complete(session, user_id, &verification.id, wait).await;
+        }
+    }
     if arguments.code.is_some() || (device.kind().takes_code() && !arguments.waiting.watch) {
         if arguments.code.is_none() && is_interactive() {
             tell(&format!(
@@ -98,6 +108,31 @@ async fn begin(session: &Session, user_id: UserId, arguments: Verify) -> Outcome
     );
     let message = format!("waiting for {}", device.user_display_name);
     poll::show_verification(session, &spin(&message, waiting).await?)
+}
+
+/// What the person does where a page may end the verification with a code of its own. Whether it does is the service's
+/// policy, which the caller does not see.
+fn way_over_a_page(
+    session: &Session,
+    arguments: &Verify,
+    device: &Device,
+    verification: &DeviceVerification,
+) -> Option<String> {
+    arguments.redirect_to.as_ref()?;
+    let page = format!("{}/verify/{}", session.host, verification.id);
+    let data = verification.factor_data.as_ref();
+    let shows_number = data.is_some_and(|data| data.number.is_some());
+    match device.kind() {
+        FactorKind::MagicLink => Some("Press the button in the e-mail.".to_owned()),
+        FactorKind::Protect if shows_number => None,
+        FactorKind::Protect if arguments.number_matching => Some(format!(
+            "Open {page} in a browser: it shows the number for the app."
+        )),
+        FactorKind::Protect => Some(format!(
+            "Approve in the app. If it asks for a number, open {page} in a browser."
+        )),
+        _ => None,
+    }
 }
 
 fn choose(devices: Vec<Device>, wanted: Option<DeviceId>) -> Outcome<Device> {
@@ -141,14 +176,43 @@ async fn complete(
         }
         tell("That is not the code.");
         if tries == 0 {
-            // Too many wrong codes may have ended it.
-            poll::show_verification(
-                session,
-                &session.mfa().get_user_verification(user_id, id).await?,
-            )?;
-            return Ok(Exit::Rejected);
+            return not_completed(session, user_id, id).await;
         }
     }
+}
+
+/// Waits for the decision, and completes the verification if the person types a code before.
+async fn wait_or_complete(
+    session: &Session,
+    user_id: UserId,
+    id: &VerificationId,
+    wait: Duration,
+) -> Outcome<Exit> {
+    let mfa = session.mfa();
+    let mut decision = pin!(mfa.wait_for_verification(user_id, id, wait));
+    let (mut typed, mut tries) = (typed("Code"), tries(None));
+    loop {
+        // Once there is no more to read, the decision alone is left.
+        let code = tokio::select! {
+            decided = &mut decision => return poll::show_verification(session, &decided?),
+            Some(code) = typed.recv() => code,
+        };
+        if mfa.verify_code(user_id, id, code).await? {
+            return completed(session, id);
+        }
+        tries -= 1;
+        tell("That is not the code.");
+        if tries == 0 {
+            return not_completed(session, user_id, id).await;
+        }
+    }
+}
+
+/// Shows how a verification stands after the last wrong code: too many may have ended it.
+async fn not_completed(session: &Session, user_id: UserId, id: &VerificationId) -> Outcome<Exit> {
+    let verification = session.mfa().get_user_verification(user_id, id).await?;
+    poll::show_verification(session, &verification)?;
+    Ok(Exit::Rejected)
 }
 
 /// Confirms a registration with a code: the given one, or the one that the user types, twice more if it is wrong.
