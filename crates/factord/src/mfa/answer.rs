@@ -133,6 +133,8 @@ impl GiveAnswer {
             .disables(factor.description())
         {
             return Err(Refusal::FactorDisabled);
+        } else if device.as_ref().is_some_and(|device| device.disabled) {
+            return Err(Refusal::Disabled);
         }
         if verification.status != Status::Pending {
             return Err(Refusal::Unauthorized(ended_reason(verification.ending)));
