@@ -52,7 +52,7 @@ async fn every_member_that_was_written_verifies_once_and_has_a_trail() {
             actions,
             ["confirm_registration", "create_registration", "create_user"]
         );
-        assert!(trail.iter().all(|event| event.user == user));
+        assert!(trail.iter().all(|event| event.user == Some(user)));
 
         let number = DeviceNumber::from_stored(u32::try_from(member.device).unwrap());
         let step = otp::time_step(Timestamp::from_seconds(NOW)).cast_signed();
