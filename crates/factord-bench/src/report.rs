@@ -145,6 +145,7 @@ impl Report {
             millis(row.p50_us),
             millis(row.p99_us),
             millis(row.p999_us),
+            row.shed.to_string(),
             format!("{:.4}", row.cpu_seconds_per_1000),
             format!("{:.0}", row.peak_memory_mib),
             ratio(row.of_baseline),
@@ -227,7 +228,7 @@ fn millis(micros: u64) -> String {
 }
 
 /// The name, width and side of each column.
-const COLUMNS: [(&str, usize, bool); 13] = [
+const COLUMNS: [(&str, usize, bool); 14] = [
     ("scenario", 8, true),
     ("server", 9, true),
     ("store", 10, true),
@@ -237,6 +238,7 @@ const COLUMNS: [(&str, usize, bool); 13] = [
     ("p50 ms", 8, false),
     ("p99 ms", 8, false),
     ("p99.9 ms", 8, false),
+    ("shed", 6, false),
     ("CPU s/k", 7, false),
     ("MiB", 5, false),
     ("of base", 7, false),

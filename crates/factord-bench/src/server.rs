@@ -44,7 +44,7 @@ struct Files {
     database: Database,
 }
 
-/// Milliseconds from the fork to the first answer of `/readyz`, the shortest, the middle and the longest of several.
+/// Milliseconds from the fork to the first answer of `/readyz`: the shortest, the middle and the longest of five.
 #[derive(Debug, Serialize)]
 pub struct Starts {
     /// The server.
@@ -54,9 +54,9 @@ pub struct Starts {
     /// How many users have a device.
     pub devices: usize,
     /// With the files in the system's cache.
-    pub warm: [f64; 3],
+    pub warm_ms: [f64; 3],
     /// With the database's files read from the disk; `None` where that cannot be arranged.
-    pub cold: Option<[f64; 3]>,
+    pub cold_ms: Option<[f64; 3]>,
 }
 
 impl Server {
@@ -154,8 +154,8 @@ impl Server {
             server: self.name,
             store,
             devices: self.devices,
-            warm,
-            cold: (!cold.is_empty()).then(|| spread(cold)),
+            warm_ms: warm,
+            cold_ms: (!cold.is_empty()).then(|| spread(cold)),
         })
     }
 

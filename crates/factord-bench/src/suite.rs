@@ -95,7 +95,7 @@ impl Suite {
         report.end()?;
         for server in servers.drain(..).skip(1) {
             let starts = server.time_starts().await?;
-            report.note("start-up, ms (shortest, middle, longest of five)", &starts)?;
+            report.note("start-up", &starts)?;
         }
         Ok(())
     }
