@@ -21,8 +21,11 @@ pub async fn fill(url: &str, folder: &Path, count: usize, now: i64) -> anyhow::R
     let key = MasterKey::parse(&std::fs::read_to_string(folder.join(DEV_KEY_FILE))?)?;
     let recorder = Recorder::new(Keys::derive(&key), now)?;
     let (users, events) = (connect(url).await?, connect(url).await?);
-    let sql = "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM audit_events)";
-    let found: i64 = users.query_one(sql, &[]).await?.try_get(0)?;
+    // The start has left events about credentials.
+    let sql =
+        "SELECT (SELECT count(*) FROM users), (SELECT coalesce(max(id), 0) FROM audit_events)";
+    let row = users.query_one(sql, &[]).await?;
+    let (found, last_event): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
     anyhow::ensure!(found == 0, "the database is not empty");
     let sql = "COPY users (id, username, email, last_event, profile, mfa) FROM STDIN";
     let to_users = users.copy_in(sql).await?;
@@ -31,7 +34,10 @@ pub async fn fill(url: &str, folder: &Path, count: usize, now: i64) -> anyhow::R
     let runtime = Handle::current();
     let copied = tokio::task::spawn_blocking(move || {
         let (mut users, mut events) = (Box::pin(to_users), Box::pin(to_events));
-        let mut lines = Lines::default();
+        let mut lines = Lines {
+            last_event,
+            ..Lines::default()
+        };
         records(&recorder, count, |made| {
             for record in &made {
                 lines.add(record)?;

@@ -21,10 +21,11 @@ pub fn fill(folder: &Path, count: usize, now: i64) -> anyhow::Result<()> {
     let mut conn = Connection::open(&path)?;
     conn.execute_batch(SETTINGS)?;
     let transaction = conn.transaction()?;
-    let found: i64 = transaction.query_row(
-        "SELECT (SELECT count(*) FROM users) + (SELECT count(*) FROM audit_events)",
+    // The start has left events about credentials.
+    let (found, last_event): (i64, i64) = transaction.query_row(
+        "SELECT (SELECT count(*) FROM users), (SELECT coalesce(max(id), 0) FROM audit_events)",
         (),
-        |row| row.get(0),
+        |row| Ok((row.get(0)?, row.get(1)?)),
     )?;
     anyhow::ensure!(found == 0, "{} is not empty", path.display());
     let mut writer = Writer {
@@ -34,7 +35,7 @@ pub fn fill(folder: &Path, count: usize, now: i64) -> anyhow::Result<()> {
         event: transaction.prepare(
             "INSERT INTO audit_events (id, at, user_id, device, action, previous) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         )?,
-        last_event: 0,
+        last_event,
     };
     records(&recorder, count, |made| {
         made.iter().try_for_each(|record| writer.write(record))
