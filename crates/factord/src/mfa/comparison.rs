@@ -10,6 +10,7 @@ use super::refusal::Refusal;
 use super::temporary_token;
 use super::user::{Device, Ending, Finished, Verification};
 use crate::audit::{Action, Reason};
+use crate::crypto::keys::KeyedHash;
 use crate::factor::{Ceremony, Verdict};
 
 /// A code, and everything of one user that it is compared with. It counts against all of it.
@@ -41,11 +42,22 @@ impl Comparison<'_> {
     ///
     /// # Errors
     /// [`Refusal::Unauthorized`] if it is right for nothing; it has been counted then, unless all that it was compared
-    /// with knows it as the code that was accepted last.
+    /// with knows it as the code that was accepted last. Such a code is refused by its device whatever it is right for.
     pub(super) fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
         let mut refused = Vec::with_capacity(self.candidates.len());
         let mut fault = None;
         for candidate in &self.candidates {
+            let device = &candidate.device;
+            let hash = device.code_hash(draft.core, draft.user.id, code);
+            // Not asked whether it is right: the next one may have the same digits by chance.
+            if device.accepted_last(hash) {
+                refused.push(Refused {
+                    candidate,
+                    reason: Reason::Used,
+                    is_guess: false,
+                });
+                continue;
+            }
             let verdict = match candidate.check(draft, code, self.evidence) {
                 Ok(verdict) => verdict,
                 // The others are compared and counted all the same.
@@ -56,19 +68,8 @@ impl Comparison<'_> {
             };
             match verdict {
                 Verdict::Accepted(data) => {
-                    candidate.accept(draft, data, Some(code));
+                    candidate.accept(draft, data, hash);
                     return Ok(());
-                }
-                Verdict::Wrong(_)
-                    if candidate
-                        .device
-                        .accepted_last(draft.core, draft.user.id, code) =>
-                {
-                    refused.push(Refused {
-                        candidate,
-                        reason: Reason::Used,
-                        is_guess: false,
-                    });
                 }
                 Verdict::Wrong(reason) => refused.push(Refused {
                     candidate,
@@ -128,11 +129,9 @@ impl Candidate {
         Ok(factor.check(&mut ceremony, &self.device, verification, code)?)
     }
 
-    /// The device goes on with its new record, and the verification is accepted. The success clears the count of this
-    /// device, and the user's.
-    pub(super) fn accept(&self, draft: &mut Draft<'_>, data: Data, code: Option<&Code>) {
-        let last_code =
-            code.and_then(|code| self.device.code_hash(draft.core, draft.user.id, code));
+    /// The device goes on with its new record and the hash of the code that it accepted, if it was a code, and the
+    /// verification is accepted. The success clears the count of this device, and the user's.
+    pub(super) fn accept(&self, draft: &mut Draft<'_>, data: Data, last_code: Option<KeyedHash>) {
         if let Some(device) = draft.user.mfa.device_mut(self.device.number) {
             device.data = data;
             device.last_code = last_code;

@@ -284,7 +284,9 @@ fn reason_of_finished(
     device: Option<&Device>,
     code: &Code,
 ) -> Reason {
-    if device.is_some_and(|device| device.accepted_last(draft.core, draft.user.id, code)) {
+    let accepted_last =
+        |device: &Device| device.accepted_last(device.code_hash(draft.core, draft.user.id, code));
+    if device.is_some_and(accepted_last) {
         Reason::Used
     } else {
         ended_reason(verification.ending)

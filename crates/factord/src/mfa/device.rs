@@ -11,9 +11,10 @@ use crate::crypto::keys::KeyedHash;
 use crate::factor::Codes;
 
 impl Device {
-    /// Whether `code` is the one that the device accepted last: sent again it is no guess.
-    pub(super) fn accepted_last(&self, core: &Core, user: UserId, code: &Code) -> bool {
-        self.last_code.is_some() && self.code_hash(core, user, code) == self.last_code
+    /// Whether the code with this hash is the one that the device accepted last: sent again it is refused, and is no
+    /// guess (RFC 6238 section 5.2).
+    pub(super) fn accepted_last(&self, hash: Option<KeyedHash>) -> bool {
+        self.last_code.is_some() && hash == self.last_code
     }
 
     /// The hash by which the device knows a code, should it be sent again.

@@ -19,6 +19,34 @@ fn a_totp_code_is_accepted_once() {
 }
 
 #[test]
+fn a_code_that_the_next_step_repeats_by_chance_is_used_all_the_same() {
+    let mut world = World::new();
+    let (device, secret) = world.enrol_authenticator();
+    let first = otp::time_step(world.now) + 1;
+    let code = |step| otp::hotp(otp::Algorithm::Sha1, &secret, step, otp::DIGITS);
+    let repeated = (first..)
+        .find(|step| code(*step) == code(step + 1))
+        .unwrap();
+    let steps = i64::try_from(repeated - first + 1).unwrap();
+    world.advance(steps * otp::STEP_SECONDS);
+
+    let digits = world.totp(&secret, 0);
+    assert_eq!(digits, world.totp(&secret, 1));
+    assert_eq!(world.verify(Some(device), &digits), Ok(()));
+    for _ in 0..2 {
+        assert_eq!(
+            world.verify(Some(device), &digits),
+            Err(Refusal::Unauthorized(Reason::Used))
+        );
+        world.advance(otp::STEP_SECONDS);
+    }
+    assert_eq!(world.device_failures(device), 0);
+    let other = world.totp(&secret, 1);
+    assert_ne!(other, digits);
+    assert_eq!(world.verify(Some(device), &other), Ok(()));
+}
+
+#[test]
 fn the_code_that_confirmed_the_registration_is_used() {
     let mut world = World::new();
     let view = world.register(AUTHENTICATOR).unwrap();
