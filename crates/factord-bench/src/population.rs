@@ -43,12 +43,12 @@ impl ServerClock {
         Ok(Self { said, at })
     }
 
-    /// The time step that the server is in; at its edges perhaps the one before or after, which it takes as well.
+    /// A time step whose code the server takes: the one after that in which it is by this clock, which may be up to two
+    /// seconds late. So it is still good if the server's clock is moved on while the code is under way.
     fn step(self) -> i64 {
         let elapsed = i64::try_from(self.at.elapsed().as_secs()).unwrap_or(i64::MAX);
-        self.said
-            .saturating_add(elapsed)
-            .div_euclid(otp::STEP_SECONDS)
+        let now = self.said.saturating_add(elapsed);
+        now.div_euclid(otp::STEP_SECONDS) + 1
     }
 }
 
@@ -67,6 +67,13 @@ impl Turn {
     /// The right code.
     pub fn code(&self) -> String {
         self.member.code(self.step)
+    }
+
+    /// Whether the right code has by chance the digits of one shortly before, which the server must refuse if it accepted
+    /// that one last.
+    pub fn repeats(&self) -> bool {
+        let number = self.member.number(self.step);
+        (1..=10).any(|steps| self.member.number(self.step - steps) == number)
     }
 
     /// A code that is not right, though it looks like one.
@@ -134,7 +141,7 @@ impl Population {
         Ok(self.last_steps[place].fetch_max(step, Ordering::AcqRel) < step)
     }
 
-    /// The time step that the server is in.
+    /// The time step whose codes are sent now.
     pub fn step(&self) -> i64 {
         self.clock
             .read()

@@ -147,8 +147,8 @@ impl Work {
     async fn verify(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
         let turn = self.population.turn(&self.target).await?;
         let answer = verify(connection, &turn, &turn.code(), None).await?;
-        let outcome = settle(&answer, StatusCode::OK, ACCEPTED)?;
-        if let (Outcome::Done, Some(accepted)) = (outcome, &self.accepted) {
+        let outcome = settle_right(&turn, &answer)?;
+        if let (StatusCode::OK, Some(accepted)) = (answer.status, &self.accepted) {
             let mut accepted = accepted.lock().unwrap_or_else(PoisonError::into_inner);
             accepted.push(turn);
         }
@@ -160,7 +160,7 @@ impl Work {
         let turn = self.population.turn(&self.target).await?;
         if turn.round % 4 == 3 {
             let answer = verify(connection, &turn, &turn.code(), None).await?;
-            return settle(&answer, StatusCode::OK, ACCEPTED);
+            return settle_right(&turn, &answer);
         }
         let answer = verify(connection, &turn, &turn.wrong_code(), Some(WRONG)).await?;
         settle(&answer, StatusCode::UNAUTHORIZED, FAILED)
@@ -182,7 +182,7 @@ impl Work {
         }
         let body = format!("{{\"otp\":\"{}\"}}", turn.code());
         let answer = connection.call(Method::PUT, &path, body).await?;
-        settle(&answer, StatusCode::OK, ACCEPTED)
+        settle_right(&turn, &answer)
     }
 
     async fn poll(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
@@ -265,6 +265,14 @@ async fn verify(
 
 fn done((): ()) -> Outcome {
     Outcome::Done
+}
+
+/// Checks the answer to a right code.
+fn settle_right(turn: &Turn, answer: &Answer) -> anyhow::Result<Outcome> {
+    if answer.status == StatusCode::UNAUTHORIZED && turn.repeats() {
+        return settle(answer, StatusCode::UNAUTHORIZED, FAILED);
+    }
+    settle(answer, StatusCode::OK, ACCEPTED)
 }
 
 /// Checks an answer: its status, and what its body must hold.
