@@ -28,21 +28,49 @@ pub fn time_step(now: Timestamp) -> u64 {
     u64::try_from(now.seconds().div_euclid(STEP_SECONDS)).unwrap_or(0)
 }
 
-/// The HOTP value of `counter` under `secret`, reduced to `digits` decimal digits, 1 to 9 (RFC 4226 section 5.3).
-/// TOTP is the same with a time step as the counter.
+/// A shared secret that codes are computed with: what an HMAC makes of its key is made once.
+pub struct OtpKey(Keyed);
+
+enum Keyed {
+    Sha1(Hmac<Sha1>),
+    Sha256(Hmac<Sha256>),
+    Sha512(Hmac<Sha512>),
+}
+
+impl OtpKey {
+    /// Takes a secret of any length.
+    pub fn new(algorithm: Algorithm, secret: &[u8]) -> Self {
+        Self(match algorithm {
+            Algorithm::Sha1 => Keyed::Sha1(keyed(secret)),
+            Algorithm::Sha256 => Keyed::Sha256(keyed(secret)),
+            Algorithm::Sha512 => Keyed::Sha512(keyed(secret)),
+        })
+    }
+
+    /// The HOTP value of `counter`, reduced to `digits` decimal digits, 1 to 9 (RFC 4226 section 5.3). TOTP is the same
+    /// with a time step as the counter.
+    pub fn hotp(&self, counter: u64, digits: usize) -> u32 {
+        let binary = match &self.0 {
+            Keyed::Sha1(key) => truncate(&mac(key, counter)),
+            Keyed::Sha256(key) => truncate(&mac(key, counter)),
+            Keyed::Sha512(key) => truncate(&mac(key, counter)),
+        };
+        binary % POWERS_OF_TEN[digits.clamp(1, 9)]
+    }
+}
+
+/// The HOTP value of one `counter` under `secret`, as [`OtpKey::hotp`] gives it.
 pub fn hotp(algorithm: Algorithm, secret: &[u8], counter: u64, digits: usize) -> u32 {
-    let binary = match algorithm {
-        Algorithm::Sha1 => truncate(&mac::<Hmac<Sha1>>(secret, counter)),
-        Algorithm::Sha256 => truncate(&mac::<Hmac<Sha256>>(secret, counter)),
-        Algorithm::Sha512 => truncate(&mac::<Hmac<Sha512>>(secret, counter)),
-    };
-    binary % POWERS_OF_TEN[digits.clamp(1, 9)]
+    OtpKey::new(algorithm, secret).hotp(counter, digits)
 }
 
 #[expect(clippy::expect_used, reason = "an HMAC takes a key of any length")]
-fn mac<M: Mac + KeyInit>(secret: &[u8], counter: u64) -> impl AsRef<[u8]> {
-    let mut mac =
-        <M as KeyInit>::new_from_slice(secret).expect("an HMAC takes a key of any length");
+fn keyed<M: KeyInit>(secret: &[u8]) -> M {
+    M::new_from_slice(secret).expect("an HMAC takes a key of any length")
+}
+
+fn mac<M: Mac + Clone>(key: &M, counter: u64) -> impl AsRef<[u8]> {
+    let mut mac = key.clone();
     mac.update(&counter.to_be_bytes());
     mac.finalize().into_bytes()
 }

@@ -11,7 +11,7 @@ use super::token;
 use super::{Ceremony, Codes, Description, Factor, Issued, Restored, Shown, Verdict};
 use crate::audit::Reason;
 use crate::clock::Timestamp;
-use crate::crypto::otp::{self, Algorithm};
+use crate::crypto::otp::{self, Algorithm, OtpKey};
 use crate::crypto::sealing::{Place, Sealed};
 use crate::mfa::Core;
 use crate::mfa::code::Code;
@@ -133,7 +133,7 @@ impl Factor for Authenticator {
 
 /// What is kept of a device, and of its pending registration.
 #[derive(Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 enum Record {
     /// An app.
     Totp(App),
@@ -166,8 +166,9 @@ fn check(ceremony: &Ceremony<'_>, app: App, code: &Code) -> Result<Verdict, Faul
         .core
         .keys
         .open(place(ceremony.user, ceremony.device), &app.secret)?;
+    let key = OtpKey::new(Algorithm::Sha1, &secret);
     let matches = |step| {
-        let value = otp::hotp(Algorithm::Sha1, &secret, step, otp::DIGITS);
+        let value = key.hotp(step, otp::DIGITS);
         code.is(&Zeroizing::new(format!(
             "{value:0width$}",
             width = otp::DIGITS
@@ -179,16 +180,14 @@ fn check(ceremony: &Ceremony<'_>, app: App, code: &Code) -> Result<Verdict, Faul
     );
     let fresh = |step: u64| app.step.is_none_or(|last| step > last);
 
-    let window = now.saturating_sub(look_around)..=now.saturating_add(look_around);
-    if let Some(step) = window.clone().find(|step| fresh(*step) && matches(*step)) {
+    if let Some(step) = around(now, look_around).find(|step| fresh(*step) && matches(*step)) {
         return Ok(Verdict::Accepted(Data::of(&Record::Totp(App {
             step: Some(step),
             ..app
         }))));
     }
-    let near = now.saturating_sub(DIAGNOSED_STEPS)..=now.saturating_add(DIAGNOSED_STEPS);
     Ok(Verdict::Wrong(
-        match near.into_iter().find(|step| matches(*step)) {
+        match around(now, DIAGNOSED_STEPS).find(|step| matches(*step)) {
             Some(step) if !fresh(step) => Reason::Used,
             Some(step) => Reason::OutsideWindow(
                 i32::try_from(step.cast_signed() - now.cast_signed()).unwrap_or(0),
@@ -196,6 +195,12 @@ fn check(ceremony: &Ceremony<'_>, app: App, code: &Code) -> Result<Verdict, Faul
             None => Reason::Wrong,
         },
     ))
+}
+
+/// The steps at most `distance` from `now`, the nearest first: most codes are of now.
+fn around(now: u64, distance: u64) -> impl Iterator<Item = u64> {
+    let beside = move |steps| [now.saturating_sub(steps), now.saturating_add(steps)];
+    std::iter::once(now).chain((1..=distance).flat_map(beside))
 }
 
 fn app(data: &Data) -> Result<App, Fault> {

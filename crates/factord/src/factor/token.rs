@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::{Ceremony, Verdict};
 use crate::audit::Reason;
-use crate::crypto::otp::{self, Algorithm};
+use crate::crypto::otp::{Algorithm, OtpKey};
 use crate::mfa::Core;
 use crate::mfa::code::Code;
 use crate::mfa::data::{Data, Fault};
@@ -111,9 +111,9 @@ impl State {
         if !code.fits(self.digits) {
             return Some(Reason::Wrong);
         }
-        let digits = self.digits;
+        let (digits, key) = (self.digits, OtpKey::new(Algorithm::Sha1, seed));
         let matches = |counter: &u64| {
-            let value = otp::hotp(Algorithm::Sha1, seed, *counter, digits);
+            let value = key.hotp(*counter, digits);
             code.is(&Zeroizing::new(format!("{value:0digits$}")))
         };
         let window_end = self.next.saturating_add(look_ahead);
@@ -158,6 +158,7 @@ const RESYNCHRONISED: u64 = 1_000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::crypto::otp;
 
     const SEED: &[u8] = b"12345678901234567890";
 
