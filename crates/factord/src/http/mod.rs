@@ -35,9 +35,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use http::{Method, StatusCode};
+use tower::util::option_layer;
 use url::Url;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -81,14 +81,13 @@ type App = Arc<AppState>;
 pub fn router(state: AppState) -> Router {
     let app = Arc::new(state);
     let (routes, description) = operations(&app).split_for_parts();
-    let mut routes = routes
+    let routes = routes
         .merge(openapi::route(&description))
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method);
-    if let Some(dev) = &app.dev {
-        routes = routes.layer(middleware::from_fn_with_state(Arc::clone(dev), dev::guard));
-    }
-    let routes = routes.layer(app.observe.clone()).with_state(app);
+    // One layer of both: each layer of a router costs every request two allocations.
+    let guard = option_layer(app.dev.clone().map(dev::Guard));
+    let routes = routes.layer((app.observe.clone(), guard)).with_state(app);
     respell::tolerating(routes)
 }
 

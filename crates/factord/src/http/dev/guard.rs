@@ -3,29 +3,62 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
+use futures_util::future::{Either, Ready, ready};
 use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
+use tower::{Layer, Service};
 
 use super::Dev;
 use crate::http::error::Error;
 use crate::http::shaped_for;
 
-/// 403 for a request whose `Host` is none of this machine's own names, or whose `Origin` is another than that host.
-pub(in crate::http) async fn guard(
-    State(dev): State<Arc<Dev>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match host(request.uri(), request.headers()) {
-        Some(host) if is_allowed(&dev, &host) && is_own_page(&host, request.headers()) => {
-            next.run(request).await
+/// The layer: 403 for a request whose `Host` is none of this machine's own names, or whose `Origin` is another than that
+/// host.
+#[derive(Clone)]
+pub(in crate::http) struct Guard(pub(in crate::http) Arc<Dev>);
+
+impl<S> Layer<S> for Guard {
+    type Service = Guarded<S>;
+
+    fn layer(&self, inner: S) -> Guarded<S> {
+        Guarded {
+            inner,
+            dev: Arc::clone(&self.0),
         }
-        _ => shaped_for(&request, Error::Foreign),
+    }
+}
+
+/// A service that foreign pages do not reach.
+#[derive(Clone)]
+pub(in crate::http) struct Guarded<S> {
+    inner: S,
+    dev: Arc<Dev>,
+}
+
+impl<S: Service<Request, Response = Response>> Service<Request> for Guarded<S> {
+    type Response = Response;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let host = host(request.uri(), request.headers());
+        let admitted = host.is_some_and(|host| {
+            is_allowed(&self.dev, &host) && is_own_page(&host, request.headers())
+        });
+        if admitted {
+            Either::Left(self.inner.call(request))
+        } else {
+            Either::Right(ready(Ok(shaped_for(&request, Error::Foreign))))
+        }
     }
 }
 

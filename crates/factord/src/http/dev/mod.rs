@@ -17,7 +17,7 @@ use tokio::sync::Mutex;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-pub(super) use guard::guard;
+pub(super) use guard::Guard;
 
 use super::App;
 use crate::clock::Clock;
