@@ -80,16 +80,27 @@ struct TextFields<'a, 'w> {
     result: fmt::Result,
 }
 
-impl Visit for TextFields<'_, '_> {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+impl TextFields<'_, '_> {
+    /// Writes a field by `value`, unless something before it could not be written.
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Writer<'_>) -> fmt::Result) {
         self.result = self.result.and_then(|()| {
             self.writer.write_char(' ')?;
             if field.name() != "message" {
                 self.writer.write_str(field.name())?;
                 self.writer.write_char('=')?;
             }
-            write!(OneLine(self.writer), "{value:?}")
+            value(self.writer)
         });
+    }
+}
+
+impl Visit for TextFields<'_, '_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.field(field, |writer| write!(OneLine(writer), "{value:?}"));
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field, |writer| write!(writer, "{value}"));
     }
 }
 
@@ -98,6 +109,9 @@ struct OneLine<'a, W>(&'a mut W);
 
 impl<W: Write> Write for OneLine<'_, W> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+            return self.0.write_str(text);
+        }
         for (index, plain) in text.split(char::is_control).enumerate() {
             if index > 0 {
                 self.0.write_char('\u{fffd}')?;
