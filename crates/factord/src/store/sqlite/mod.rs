@@ -1,5 +1,5 @@
-//! The store on SQLite: one file, one thread that writes in groups, one that syncs them, and readers that wait for
-//! neither but to show only what is durable.
+//! The store on SQLite: one file, one thread that writes in groups, and readers that wait for it only to show nothing that
+//! is not durable.
 
 mod credentials;
 mod decision;
@@ -9,8 +9,9 @@ mod filter;
 mod hardware;
 mod messages;
 mod open;
+mod progress;
+mod queue;
 mod readers;
-mod syncer;
 #[cfg(test)]
 mod tests;
 mod transfer;
@@ -42,8 +43,8 @@ use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use decision::Decision;
 pub use open::{OpenError, backup, schema};
+use progress::Progress;
 use readers::Readers;
-use syncer::Progress;
 pub use transfer::Mover;
 use writer::{Congestion, Signals, Surroundings, Work, Writer, Writing};
 

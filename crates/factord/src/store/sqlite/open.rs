@@ -297,7 +297,7 @@ pub(super) const WRITER_SETTINGS: &str = "
     PRAGMA journal_size_limit = 67108864;
 ";
 
-/// From then on commits leave the syncing to the [syncer](super::syncer). SQLite goes on to sync the log before a
+/// From then on commits leave the syncing to the [writer](super::writer). SQLite goes on to sync the log before a
 /// checkpoint copies from it, and the head of a log that begins anew.
 const SYNCED_BY_US: &str = "PRAGMA synchronous = NORMAL";
 

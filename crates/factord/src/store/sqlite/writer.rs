@@ -1,22 +1,24 @@
-//! The one thread that writes. It takes all that is waiting into one transaction, and more while the one before is
-//! being synced: the more wait, the less each pays for the sync. Whoever asked is answered when it is synced, by the
-//! [syncer](super::syncer).
+//! The one thread that writes. It takes all that is waiting into one transaction, commits it, brings it to the disk, and
+//! answers: the more wait, the less each pays for the sync. A second thread, for one of the two, was measured: waking each
+//! other cost them more than they won.
 
+use std::collections::VecDeque;
 use std::fs::File;
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::CryptoRng;
 use rusqlite::Connection;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::error::changed_nothing;
 use super::open;
-use super::syncer::{Group, Parts, Progress, SyncLog, Syncer};
+use super::progress::Progress;
+use super::queue::{NotTaken, Queue, Waiting};
 use crate::clock::{Clock, Timestamp};
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
@@ -55,6 +57,14 @@ pub(super) struct Tell {
     pub outbox: bool,
     /// Something was erased, and older versions of it are to go out of the log.
     pub empty_log: bool,
+}
+
+impl Tell {
+    fn add(&mut self, other: Self) {
+        self.messages |= other.messages;
+        self.outbox |= other.outbox;
+        self.empty_log |= other.empty_log;
+    }
 }
 
 /// Who waits for commits of other people.
@@ -101,9 +111,12 @@ pub(super) type Fatal = Arc<dyn Fn(&str) + Send + Sync>;
 /// Commits the open transaction: it can be read, and is in the log when that is synced.
 pub(super) type Commit = Box<dyn FnMut(&Connection) -> rusqlite::Result<()> + Send>;
 
+/// Brings the log to the disk.
+pub(super) type SyncLog = Box<dyn FnMut(&File) -> io::Result<()> + Send>;
+
 /// The way to the writer. Dropping it waits until all that was submitted is done and the file is closed.
 pub(super) struct Writer {
-    queue: SyncSender<Item>,
+    queue: Arc<Queue>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -134,24 +147,10 @@ impl Congestion {
     }
 }
 
-/// What the writer hears.
-pub(super) enum Item {
-    /// Work to do, and since when it waits.
-    Work(Box<dyn Work>, Instant),
-    /// So many groups are synced.
-    Synced(usize),
-    /// There will be no more work.
-    End,
-}
-
 impl Writer {
-    /// Starts the thread, and that of the syncer.
-    pub fn start(
-        conn: Connection,
-        log: File,
-        surroundings: Surroundings,
-    ) -> std::io::Result<Started> {
-        let (queue, items) = sync_channel(QUEUE);
+    /// Starts the thread.
+    pub fn start(conn: Connection, log: File, surroundings: Surroundings) -> io::Result<Started> {
+        let queue = Arc::new(Queue::default());
         let Surroundings {
             cores,
             clock,
@@ -164,23 +163,13 @@ impl Writer {
         } = surroundings;
         let congestion = Arc::new(Congestion::default());
         let (progress, durable) = Progress::new();
-        let syncer = Syncer::start(Parts {
-            log,
-            sync,
-            signals,
-            fatal: Arc::clone(&fatal),
-            durable,
-            writer: queue.clone(),
-        })?;
         let mut writing = Loop {
             arrivals: Arrivals {
-                items,
-                unsynced: 0,
-                ended: false,
+                queue: Arc::clone(&queue),
+                works: VecDeque::new(),
                 patience,
                 congestion: Arc::clone(&congestion),
             },
-            syncer,
             decider: Decider {
                 conn,
                 cores,
@@ -188,9 +177,12 @@ impl Writer {
                 rng,
             },
             commit,
+            log,
+            sync,
+            signals,
             fatal,
             progress: Arc::clone(&progress),
-            emptying: false,
+            durable,
         };
         let thread = std::thread::Builder::new()
             .name("store-writer".to_owned())
@@ -208,21 +200,18 @@ impl Writer {
 
     /// Hands work over; it hears at once if there is no room for it.
     pub fn submit(&self, work: Box<dyn Work>) {
-        let (item, reason) = match self.queue.try_send(Item::Work(work, Instant::now())) {
+        let (work, reason) = match self.queue.push(work) {
             Ok(()) => return,
-            Err(TrySendError::Full(item)) => (item, "too many writes are waiting"),
-            Err(TrySendError::Disconnected(item)) => (item, "the writer has stopped"),
+            Err(NotTaken::Full(work)) => (work, "too many writes are waiting"),
+            Err(NotTaken::Ended(work)) => (work, "the writer has stopped"),
         };
-        if let Item::Work(work, _) = item {
-            work.done(Err(StoreError::Unavailable(reason.to_owned())));
-        }
+        work.done(Err(StoreError::Unavailable(reason.to_owned())));
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        // It may have stopped by itself.
-        drop(self.queue.send(Item::End));
+        self.queue.end();
         if let Some(thread) = self.thread.take() {
             // It panicked, or it is done: there is nothing left to wait for.
             drop(thread.join());
@@ -231,15 +220,16 @@ impl Drop for Writer {
 }
 
 struct Loop {
-    // In the order in which they end: nobody is told any more, all is synced and answered, the file is closed.
+    // First, so that it ends first: nothing more is taken, and the file is closed.
     arrivals: Arrivals,
-    syncer: Syncer,
     decider: Decider,
     commit: Commit,
+    log: File,
+    sync: SyncLog,
+    signals: Signals,
     fatal: Fatal,
     progress: Arc<Progress>,
-    /// Whether the log still holds what was erased.
-    emptying: bool,
+    durable: watch::Sender<u64>,
 }
 
 /// Why a group was not committed.
@@ -249,36 +239,46 @@ enum Failure {
     /// Nothing can be written now.
     Group(StoreError),
     /// What is on the disk is unknown.
-    Fatal(String),
+    Unknown(String),
+}
+
+/// What is on the disk is unknown, for this reason.
+struct Unknown(String);
+
+/// What was committed together.
+#[derive(Default)]
+struct Group {
+    /// Who is to be answered.
+    works: Vec<Box<dyn Work>>,
+    /// Whom else to tell.
+    tell: Tell,
 }
 
 impl Loop {
-    /// A process whose writer has panicked can do nothing more that matters, so it ends.
+    /// A process that does not know what is on the disk, or whose writer has panicked, can do nothing more that matters,
+    /// so it ends.
     fn serve_or_stop(&mut self) {
-        if catch_unwind(AssertUnwindSafe(|| self.serve())).is_err() {
-            (self.fatal)("the writer panicked");
-        }
+        let reason = match catch_unwind(AssertUnwindSafe(|| self.serve())) {
+            Ok(Ok(())) => return,
+            Ok(Err(Unknown(reason))) => reason,
+            Err(_) => "the writer panicked".to_owned(),
+        };
+        (self.fatal)(&reason);
     }
 
-    fn serve(&mut self) {
-        while let Some(first) = self.next() {
-            if !self.settle(vec![first], true) {
-                return;
+    fn serve(&mut self) -> Result<(), Unknown> {
+        // Whether the log still holds what was erased.
+        let mut emptying = false;
+        while let Some(first) = self.arrivals.wait() {
+            let group = self.settle(vec![first], true)?;
+            emptying |= group.tell.empty_log;
+            self.finish(group)?;
+            // While there always is something waiting, the log is written over within seconds.
+            if emptying && !self.arrivals.queue.has_news() {
+                emptying = !self.empty_log();
             }
         }
-    }
-
-    /// Waits for work; `None` if there will be no more. The log is emptied when nothing is waiting: while there always
-    /// is, it is written over within seconds.
-    fn next(&mut self) -> Option<Box<dyn Work>> {
-        if self.emptying {
-            match self.arrivals.poll() {
-                Next::Work(work) => return Some(work),
-                Next::Nothing => self.emptying = !self.empty_log(),
-                Next::End => return None,
-            }
-        }
-        self.arrivals.wait()
+        Ok(())
     }
 
     /// `false` if it has to be tried again: somebody reads from the log just now.
@@ -289,37 +289,38 @@ impl Loop {
         })
     }
 
-    /// Commits a group, with what else comes if it may grow, and hands it over to be synced and answered. If one piece
-    /// of work fails, each is done by itself, so that it fails alone. `false` if the writer must not go on.
-    fn settle(&mut self, mut works: Vec<Box<dyn Work>>, may_grow: bool) -> bool {
+    /// Brings to the disk what was committed, and answers.
+    fn finish(&mut self, group: Group) -> Result<(), Unknown> {
+        (self.sync)(&self.log).map_err(|error| Unknown(format!("a sync failed: {error}")))?;
+        self.durable.send_replace(self.progress.begun());
+        self.signals.tell(group.tell);
+        for work in group.works {
+            work.done(Ok(()));
+        }
+        Ok(())
+    }
+
+    /// Commits a group, with what else waits if it may grow. If one piece of work fails, each is done by itself, so that
+    /// it fails alone.
+    fn settle(&mut self, mut works: Vec<Box<dyn Work>>, may_grow: bool) -> Result<Group, Unknown> {
         let error = match self.attempt(&mut works, may_grow) {
-            Ok(tell) => {
-                self.emptying |= tell.empty_log;
-                return self.hand_over(works, tell);
-            }
+            Ok(tell) => return Ok(Group { works, tell }),
             Err(Failure::Work(_)) if works.len() > 1 => {
-                return works.into_iter().all(|work| self.settle(vec![work], false));
+                let mut all = Group::default();
+                for work in works {
+                    let one = self.settle(vec![work], false)?;
+                    all.works.extend(one.works);
+                    all.tell.add(one.tell);
+                }
+                return Ok(all);
             }
             Err(Failure::Work(error) | Failure::Group(error)) => error,
-            Err(Failure::Fatal(reason)) => {
-                (self.fatal)(&reason);
-                return false;
-            }
+            Err(Failure::Unknown(reason)) => return Err(Unknown(reason)),
         };
         for work in works {
             work.done(Err(error.clone()));
         }
-        // What may have begun and came to nothing holds up nobody who reads.
-        self.hand_over(Vec::new(), Tell::default())
-    }
-
-    fn hand_over(&mut self, works: Vec<Box<dyn Work>>, tell: Tell) -> bool {
-        self.arrivals.unsynced += 1;
-        self.syncer.hand_over(Group {
-            number: self.progress.begun(),
-            works,
-            tell,
-        })
+        Ok(Group::default())
     }
 
     fn attempt(&mut self, works: &mut Vec<Box<dyn Work>>, may_grow: bool) -> Result<Tell, Failure> {
@@ -334,7 +335,7 @@ impl Loop {
                 if changed_nothing(&error) {
                     Failure::Group(error.into())
                 } else {
-                    Failure::Fatal(format!("a commit failed: {error}"))
+                    Failure::Unknown(format!("a commit failed: {error}"))
                 }
             })
         });
@@ -351,7 +352,7 @@ impl Loop {
             return Ok(());
         }
         execute(conn, "ROLLBACK")
-            .map_err(|error| Failure::Fatal(format!("a transaction cannot be undone: {error}")))
+            .map_err(|error| Failure::Unknown(format!("a transaction cannot be undone: {error}")))
     }
 }
 
@@ -399,87 +400,44 @@ impl Decider {
 
 /// What comes to the writer.
 struct Arrivals {
-    items: Receiver<Item>,
-    /// Groups that were handed over and are not synced yet.
-    unsynced: usize,
-    /// Whether there will be no more work.
-    ended: bool,
+    queue: Arc<Queue>,
+    /// Work that was taken from the queue and not begun.
+    works: VecDeque<Waiting>,
     patience: Duration,
     congestion: Arc<Congestion>,
 }
 
-enum Next {
-    Work(Box<dyn Work>),
-    Nothing,
-    End,
+/// Whoever waits for what was not begun hears that it will not be.
+impl Drop for Arrivals {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 impl Arrivals {
-    /// The work that is waiting now.
-    fn poll(&mut self) -> Next {
-        while !self.ended {
-            match self.items.try_recv() {
-                Ok(item) => {
-                    if let Some(work) = self.hear(item) {
-                        return Next::Work(work);
-                    }
-                }
-                Err(TryRecvError::Empty) => {
-                    self.congestion.set(false);
-                    return Next::Nothing;
-                }
-                Err(TryRecvError::Disconnected) => self.ended = true,
-            }
-        }
-        Next::End
-    }
-
     /// Waits for work; `None` if there will be no more.
     fn wait(&mut self) -> Option<Box<dyn Work>> {
-        match self.poll() {
-            Next::Work(work) => Some(work),
-            Next::Nothing => self.wait_while(|_| true),
-            Next::End => None,
-        }
+        self.next().or_else(|| {
+            self.queue.wait();
+            self.next()
+        })
     }
 
-    /// Work that may join a group of so many: whatever is waiting, and while a sync is under way whatever comes, since
-    /// a commit would have to wait for the next sync anyway.
+    /// Work that may join a group of so many.
     fn joining(&mut self, group: usize) -> Option<Box<dyn Work>> {
-        if group >= MOST_IN_GROUP {
-            return None;
-        }
-        match self.poll() {
-            Next::Work(work) => Some(work),
-            Next::Nothing => self.wait_while(|arrivals| arrivals.unsynced > 0),
-            Next::End => None,
-        }
+        (group < MOST_IN_GROUP).then(|| self.next()).flatten()
     }
 
-    fn wait_while(&mut self, worthwhile: impl Fn(&Self) -> bool) -> Option<Box<dyn Work>> {
-        while !self.ended && worthwhile(self) {
-            match self.items.recv() {
-                Ok(item) => {
-                    if let Some(work) = self.hear(item) {
-                        return Some(work);
-                    }
-                }
-                Err(_) => self.ended = true,
-            }
+    /// Work that waits, if any does.
+    fn next(&mut self) -> Option<Box<dyn Work>> {
+        if self.works.is_empty() {
+            self.works = self.queue.take();
         }
-        None
-    }
-
-    fn hear(&mut self, item: Item) -> Option<Box<dyn Work>> {
-        match item {
-            Item::Work(work, since) => {
-                self.congestion.set(since.elapsed() >= self.patience);
-                return Some(work);
-            }
-            Item::Synced(groups) => self.unsynced = self.unsynced.saturating_sub(groups),
-            Item::End => self.ended = true,
-        }
-        None
+        let next = self.works.pop_front();
+        let waited = next.as_ref().map(|(_, since)| since.elapsed());
+        self.congestion
+            .set(waited.is_some_and(|waited| waited >= self.patience));
+        next.map(|(work, _)| work)
     }
 }
 
@@ -492,7 +450,5 @@ fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(()).map(drop)
 }
 
-/// Writes that may wait; beyond this the service is overloaded and says so.
-const QUEUE: usize = 8_192;
 /// Writes in one transaction, so that the first in it does not wait too long for the last.
 const MOST_IN_GROUP: usize = 512;
