@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use super::Core;
 use super::code::Code;
 use super::data::Data;
 use super::decision::Draft;
@@ -11,7 +12,7 @@ use super::temporary_token;
 use super::user::{Device, Ending, Finished, Verification};
 use crate::audit::{Action, Reason};
 use crate::crypto::keys::KeyedHash;
-use crate::factor::{Ceremony, Verdict};
+use crate::factor::{Ceremony, Codes, Verdict};
 
 /// A code, and everything of one user that it is compared with. It counts against all of it.
 pub(super) struct Comparison<'a> {
@@ -42,23 +43,22 @@ impl Comparison<'_> {
     ///
     /// # Errors
     /// [`Refusal::Unauthorized`] if it is right for nothing; it has been counted then, unless all that it was compared
-    /// with knows it as the code that was accepted last. Such a code is refused by its device whatever it is right for.
+    /// with knows it as the code that was accepted last. Short digits that a device accepted last it refuses, whatever they
+    /// are right for.
     pub(super) fn decide(self, draft: &mut Draft<'_>, code: &Code) -> Result<(), Refusal> {
         let mut refused = Vec::with_capacity(self.candidates.len());
         let mut fault = None;
         for candidate in &self.candidates {
             let device = &candidate.device;
             let hash = device.code_hash(draft.core, draft.user.id, code);
-            // Not asked whether it is right: the next one may have the same digits by chance.
-            if device.accepted_last(hash) {
-                refused.push(Refused {
-                    candidate,
-                    reason: Reason::Used,
-                    is_guess: false,
-                });
-                continue;
-            }
-            let verdict = match candidate.check(draft, code, self.evidence) {
+            let is_used = device.accepted_last(hash);
+            // Short digits are not asked whether they are right: the next code may have the same by chance.
+            let verdict = if is_used && candidate.has_short_codes(draft.core) {
+                Ok(Verdict::Wrong(Reason::Used))
+            } else {
+                candidate.check(draft, code, self.evidence)
+            };
+            let verdict = match verdict {
                 Ok(verdict) => verdict,
                 // The others are compared and counted all the same.
                 Err(refusal) => {
@@ -73,8 +73,8 @@ impl Comparison<'_> {
                 }
                 Verdict::Wrong(reason) => refused.push(Refused {
                     candidate,
-                    reason,
-                    is_guess: true,
+                    reason: if is_used { Reason::Used } else { reason },
+                    is_guess: !is_used,
                 }),
             }
         }
@@ -103,6 +103,11 @@ impl Candidate {
         self.verification
             .as_ref()
             .map(|verification| verification.id)
+    }
+
+    fn has_short_codes(&self, core: &Core) -> bool {
+        let described = core.catalogue.described(self.device.factor_id);
+        described.is_some_and(|it| matches!(it.codes, Codes::Digits(_)))
     }
 
     fn check(
