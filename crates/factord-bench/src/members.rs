@@ -20,6 +20,8 @@ pub struct Member {
     /// The device's id.
     pub device: u64,
     secret: [u8; SECRET_BYTES],
+    /// The time step in which the device was enrolled, where that is known.
+    enrolled_in: Option<i64>,
 }
 
 impl Member {
@@ -35,6 +37,7 @@ impl Member {
             user,
             device: device.get().into(),
             secret,
+            enrolled_in: None,
         }
     }
 
@@ -49,6 +52,15 @@ impl Member {
         format!("{:06}", self.number(step))
     }
 
+    /// Whether the code of a time step has by chance the digits of one that the server may have accepted last: a server
+    /// that has must refuse it.
+    pub fn repeats(&self, step: i64) -> bool {
+        let (number, before) = (self.number(step), (1..=10).map(|steps| step - steps));
+        before
+            .chain(self.enrolled_in)
+            .any(|before| self.number(before) == number)
+    }
+
     /// Where verifications of the user begin.
     pub fn verifications(&self) -> String {
         format!("/api/2/mfa/users/{}/verifications", self.user)
@@ -60,8 +72,8 @@ impl Member {
 pub enum Members {
     /// They were enrolled one by one.
     Enrolled(Vec<Member>),
-    /// So many were written into the database: users 1, 2, 3 ….
-    Written(usize),
+    /// Users 1, 2, 3 …, so many, were written into the database, as enrolled in this time step.
+    Written(usize, Option<i64>),
 }
 
 impl Members {
@@ -69,7 +81,7 @@ impl Members {
     pub fn count(&self) -> usize {
         match self {
             Self::Enrolled(members) => members.len(),
-            Self::Written(count) => *count,
+            Self::Written(count, _) => *count,
         }
     }
 
@@ -77,7 +89,10 @@ impl Members {
     pub fn get(&self, index: usize) -> Member {
         match self {
             Self::Enrolled(members) => members[index],
-            Self::Written(_) => Member::drawn(index as u64 + 1),
+            Self::Written(_, enrolled_in) => Member {
+                enrolled_in: *enrolled_in,
+                ..Member::drawn(index as u64 + 1)
+            },
         }
     }
 }
@@ -126,6 +141,7 @@ pub async fn enrol(connection: &mut Connection, name: &str) -> anyhow::Result<Me
         user,
         device: text("/device_id")?.parse()?,
         secret: secret.as_slice().try_into()?,
+        enrolled_in: None,
     };
     // A registration lives for two minutes, so that its end tells the server's time.
     let ends: jiff::Timestamp = text("/expires_at")?.parse()?;

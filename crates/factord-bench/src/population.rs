@@ -69,13 +69,6 @@ impl Turn {
         self.member.code(self.step)
     }
 
-    /// Whether the right code has by chance the digits of one shortly before, which the server must refuse if it accepted
-    /// that one last.
-    pub fn repeats(&self) -> bool {
-        let number = self.member.number(self.step);
-        (1..=10).any(|steps| self.member.number(self.step - steps) == number)
-    }
-
     /// A code that is not right, though it looks like one.
     pub fn wrong_code(&self) -> String {
         format!("{:06}", (self.member.number(self.step) + 1) % 1_000_000)

@@ -269,7 +269,7 @@ fn done((): ()) -> Outcome {
 
 /// Checks the answer to a right code.
 fn settle_right(turn: &Turn, answer: &Answer) -> anyhow::Result<Outcome> {
-    if answer.status == StatusCode::UNAUTHORIZED && turn.repeats() {
+    if answer.status == StatusCode::UNAUTHORIZED && turn.member.repeats(turn.step) {
         return settle(answer, StatusCode::UNAUTHORIZED, FAILED);
     }
     settle(answer, StatusCode::OK, ACCEPTED)

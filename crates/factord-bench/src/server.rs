@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use factord::crypto::otp;
 use serde::Serialize;
 
 use crate::connection::Target;
 use crate::database::Database;
+use crate::fill::enrolled_at;
 use crate::members::Members;
 use crate::population::{self, Population};
 use crate::process::Process;
@@ -82,7 +84,8 @@ impl Server {
                 database.fill(devices, now).await?;
                 process = start()?;
                 target = Target::new(process.address).await?;
-                Members::Written(devices)
+                let enrolled = otp::time_step(enrolled_at(now)).cast_signed();
+                Members::Written(devices, Some(enrolled))
             }
         };
         let took = began.elapsed();
@@ -108,7 +111,7 @@ impl Server {
     pub async fn baseline(devices: usize) -> anyhow::Result<Self> {
         let process = Process::baseline()?;
         let target = Target::new(process.address).await?;
-        let population = Population::new(&target, Members::Written(devices)).await?;
+        let population = Population::new(&target, Members::Written(devices, None)).await?;
         Ok(Self {
             name: "baseline".to_owned(),
             process,

@@ -57,7 +57,7 @@ impl Recorder {
     fn new(keys: Keys, now: i64) -> anyhow::Result<Self> {
         Ok(Self {
             core: Core::new(keys, "http://localhost".parse()?),
-            at: Timestamp::from_seconds(now - TWO_DAYS),
+            at: enrolled_at(now),
         })
     }
 
@@ -222,6 +222,11 @@ pub async fn successes(
 }
 
 /// Longer ago than anything is kept of a finished registration.
+/// When the devices of a database were enrolled that is filled at `now`: with the code of that moment.
+pub fn enrolled_at(now: i64) -> Timestamp {
+    Timestamp::from_seconds(now - TWO_DAYS)
+}
+
 const TWO_DAYS: i64 = 2 * 86_400;
 const CHUNK: usize = 1_000;
 
