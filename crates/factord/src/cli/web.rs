@@ -13,7 +13,7 @@ use crate::config::Config;
 use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
 use crate::http::{AppState, Dev, router};
-use crate::net::Observe;
+use crate::net::{Lag, Observe};
 use crate::node::Node;
 use crate::telemetry::Telemetry;
 
@@ -48,7 +48,10 @@ pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Router {
 fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
     let (metrics, store) = (telemetry.metrics(), Arc::clone(&node.store));
     let observe = Observe::new(clock::system_rng().next_u32());
-    let counter = observe.clone();
+    let (counter, lag) = (observe.clone(), Lag::new());
+    tokio::spawn(lag.clone().measure());
+    let most_under_way =
+        UNDER_WAY_A_PROCESSOR * std::thread::available_parallelism().map_or(1, usize::from);
     tokio::spawn(metrics.clone().keep_up());
     AppState {
         service: node.service.clone(),
@@ -59,14 +62,18 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         body_bytes: BODY_BYTES,
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),
-        overloaded: Arc::new(move || store.is_congested() || counter.under_way() > MOST_UNDER_WAY),
+        overloaded: Arc::new(move || {
+            store.is_congested() || counter.under_way() > most_under_way || lag.now() > MOST_LAG
+        }),
         observe,
     }
 }
 
-/// Requests that are handled at once, without those that wait; the next is to be sent again. On two cores this many take well under a tenth of a
-/// second, so that what is let in is answered in time.
-const MOST_UNDER_WAY: usize = 1_024;
+/// How long requests may wait for a turn of the processor, before what has its turn is better sent again.
+const MOST_LAG: Duration = Duration::from_millis(25);
+/// Requests for each processor that are handled at once, without those that wait; the next is to be sent again. So many
+/// take well under a tenth of a second, so that what is let in is answered in time.
+const UNDER_WAY_A_PROCESSOR: usize = 128;
 /// The most bytes of a request's body where nothing is configured.
 const BODY_BYTES: usize = 64 * 1024;
 /// How long it may take where nothing is configured.

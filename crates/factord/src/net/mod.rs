@@ -4,6 +4,7 @@
 mod activity;
 mod connection;
 mod forwarded;
+mod lag;
 mod observe;
 mod tls;
 
@@ -21,6 +22,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 pub use forwarded::{ClientAddr, ForwardedHeader, OverHttps, PeerAddr, TrustedProxies};
+pub use lag::Lag;
 pub use observe::{Observe, RequestId};
 pub use tls::{TlsError, TlsFiles};
 
