@@ -46,7 +46,9 @@ impl Lag {
             self.0.sent.store(self.micros(), Ordering::Relaxed);
             out.write_all(&[0]).await?;
             // There is room for more than comes, so that it is seen that nothing is left.
-            back.read(&mut [0; 8]).await?;
+            if back.read(&mut [0; 8]).await? == 0 {
+                return Ok(());
+            }
             self.0.sent.store(NOTHING, Ordering::Relaxed);
             sleep(BETWEEN).await;
         }
