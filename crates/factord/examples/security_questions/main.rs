@@ -54,7 +54,8 @@ impl Factor for SecurityQuestion {
         Ok(Issued::default())
     }
 
-    /// The record is kept as it is: the same answer is right again, which breaks the first invariant.
+    /// The record is kept as it is, so that the same answer is right again: the core alone, which takes no short digits
+    /// twice in a row, stands between that and the first invariant.
     fn check(
         &self,
         ceremony: &mut Ceremony<'_>,

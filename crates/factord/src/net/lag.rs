@@ -36,12 +36,18 @@ impl Lag {
         Duration::from_micros(self.micros().saturating_sub(sent))
     }
 
-    /// Sends bytes, for ever.
+    /// Sends bytes, for ever. If it ends, nothing is late any more.
     ///
     /// # Errors
     /// The system gives no sockets.
     pub async fn measure(self) -> io::Result<()> {
-        let (mut out, mut back) = UnixStream::pair()?;
+        let (out, back) = UnixStream::pair()?;
+        let ended = self.exchange(out, back).await;
+        self.0.sent.store(NOTHING, Ordering::Relaxed);
+        ended
+    }
+
+    async fn exchange(&self, mut out: UnixStream, mut back: UnixStream) -> io::Result<()> {
         loop {
             self.0.sent.store(self.micros(), Ordering::Relaxed);
             out.write_all(&[0]).await?;
