@@ -72,7 +72,9 @@ async fn trial() -> anyhow::Result<()> {
     let device = DeviceId::Device(registration.device);
 
     ensure!(verify(&service, user, device, "1987").await.is_err());
-    println!("the answer that was accepted last is refused: the core takes no short digits twice in a row");
+    println!(
+        "the answer that was accepted last is refused: the core takes no short digits twice in a row"
+    );
     for year in 1950..1955 {
         ensure!(
             verify(&service, user, device, &year.to_string())
