@@ -221,12 +221,12 @@ pub async fn successes(
     Ok(found.try_into()?)
 }
 
-/// Longer ago than anything is kept of a finished registration.
 /// When the devices of a database were enrolled that is filled at `now`: with the code of that moment.
 pub fn enrolled_at(now: i64) -> Timestamp {
     Timestamp::from_seconds(now - TWO_DAYS)
 }
 
+/// Longer ago than anything is kept of a finished registration.
 const TWO_DAYS: i64 = 2 * 86_400;
 const CHUNK: usize = 1_000;
 

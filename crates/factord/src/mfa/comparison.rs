@@ -12,7 +12,7 @@ use super::temporary_token;
 use super::user::{Device, Ending, Finished, Verification};
 use crate::audit::{Action, Reason};
 use crate::crypto::keys::KeyedHash;
-use crate::factor::{Ceremony, Codes, Verdict};
+use crate::factor::{Ceremony, Verdict};
 
 /// A code, and everything of one user that it is compared with. It counts against all of it.
 pub(super) struct Comparison<'a> {
@@ -105,9 +105,10 @@ impl Candidate {
             .map(|verification| verification.id)
     }
 
+    /// Whether its codes are few enough to be guessed, and so to come twice by chance.
     fn has_short_codes(&self, core: &Core) -> bool {
         let described = core.catalogue.described(self.device.factor_id);
-        described.is_some_and(|it| matches!(it.codes, Codes::Digits(_)))
+        described.is_some_and(|it| it.codes.are_guessable())
     }
 
     fn check(
@@ -167,10 +168,8 @@ pub(super) fn refuse(
 ) -> Refusal {
     let (now, rules) = (draft.now, &draft.core.rules);
     let core = draft.core;
-    let guessed_short = |refused: &Refused<'_>| {
-        let described = core.catalogue.described(refused.candidate.device.factor_id);
-        refused.is_guess && described.is_some_and(|it| it.codes.are_guessable())
-    };
+    let guessed_short =
+        |refused: &Refused<'_>| refused.is_guess && refused.candidate.has_short_codes(core);
     let guesses_token = refused.is_empty() || refused.iter().any(|refused| refused.is_guess);
     let tried_token =
         guesses_token && code.is_some_and(|code| temporary_token::count_wrong(draft, code));

@@ -238,8 +238,8 @@ enum Failure {
     Work(StoreError),
     /// Nothing can be written now.
     Group(StoreError),
-    /// What is on the disk is unknown.
-    Unknown(String),
+    /// Nothing may be written any more.
+    Unknown(Unknown),
 }
 
 /// What is on the disk is unknown, for this reason.
@@ -315,7 +315,7 @@ impl Loop {
                 return Ok(all);
             }
             Err(Failure::Work(error) | Failure::Group(error)) => error,
-            Err(Failure::Unknown(reason)) => return Err(Unknown(reason)),
+            Err(Failure::Unknown(unknown)) => return Err(unknown),
         };
         for work in works {
             work.done(Err(error.clone()));
@@ -335,24 +335,24 @@ impl Loop {
                 if changed_nothing(&error) {
                     Failure::Group(error.into())
                 } else {
-                    Failure::Unknown(format!("a commit failed: {error}"))
+                    Failure::Unknown(Unknown(format!("a commit failed: {error}")))
                 }
             })
         });
         if let Err(Failure::Work(_) | Failure::Group(_)) = result {
-            self.roll_back()?;
+            self.roll_back().map_err(Failure::Unknown)?;
         }
         result.map(|()| tell)
     }
 
     /// Some errors have rolled back already.
-    fn roll_back(&self) -> Result<(), Failure> {
+    fn roll_back(&self) -> Result<(), Unknown> {
         let conn = &self.decider.conn;
         if conn.is_autocommit() {
             return Ok(());
         }
         execute(conn, "ROLLBACK")
-            .map_err(|error| Failure::Unknown(format!("a transaction cannot be undone: {error}")))
+            .map_err(|error| Unknown(format!("a transaction cannot be undone: {error}")))
     }
 }
 
