@@ -59,9 +59,6 @@ impl Decide for DeleteDevice {
         if deleted == 0 {
             return Err(Refusal::NotFound);
         }
-        if let DeviceId::Device(number) = self.device {
-            draft.effects.released.push(number);
-        }
         draft.record(Some(self.device), action, None);
         Ok(())
     }

@@ -72,7 +72,8 @@ impl Draft<'_> {
         self.user.mfa.devices.push(device);
     }
 
-    /// The devices that `which` picks are gone, and so is what was open for them. Gives how many there were.
+    /// The devices that `which` picks are gone, and so is what was open for them; the hardware that they were is nobody's.
+    /// Gives how many there were.
     pub fn remove_devices(&mut self, which: impl Fn(&Device) -> bool) -> usize {
         let devices = &mut self.user.mfa.devices;
         let removed: Vec<Device> = devices.extract_if(.., |device| which(device)).collect();
@@ -86,6 +87,7 @@ impl Draft<'_> {
         self.end_verifications(Ending::DeviceDeleted, |pending| {
             numbers.contains(&pending.device)
         });
+        self.effects.released.extend(numbers);
         removed.len()
     }
 
