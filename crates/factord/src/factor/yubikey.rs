@@ -7,7 +7,7 @@ mod validator;
 use rand::CryptoRng;
 use serde::{Deserialize, Serialize};
 
-use super::{Ceremony, Codes, Description, Factor, Issued, Shown, Verdict, Work};
+use super::{Ceremony, Codes, Description, Factor, Issued, Verdict, Work};
 use crate::audit::Reason;
 use crate::crypto::keys::Keys;
 use crate::crypto::sealing::Sealed;
@@ -18,7 +18,7 @@ use crate::mfa::data::{Data, Fault};
 use crate::mfa::hardware::{Hardware, Owner, place};
 use crate::mfa::ids::UserId;
 use crate::mfa::refusal::Refusal;
-use crate::mfa::user::{Device, Profile, Registration, Verification};
+use crate::mfa::user::{Device, Registration, Verification};
 use validator::Validator;
 pub use validator::{UnusableSettings, ValidatorSettings};
 
@@ -77,10 +77,6 @@ impl Factor for YubiKey {
 
     fn enrol(&self, _: &mut Ceremony<'_>) -> Result<Issued, Fault> {
         Ok(Issued::default())
-    }
-
-    fn show(&self, _: &Core, _: UserId, _: &Profile, _: &Registration) -> Result<Shown, Fault> {
-        Ok(Shown::default())
     }
 
     fn prepare_confirmation(
