@@ -44,7 +44,10 @@ use utoipa_axum::routes;
 
 pub use dev::Dev;
 
+use crate::audit::{Action, Reason};
+use crate::crypto::tokens::TokenHash;
 use crate::delivery::callback::CallbackKeys;
+use crate::mfa::noted::{About, NoteRefusal};
 use crate::net::Observe;
 use crate::service::Service;
 use crate::service::access::Access;
@@ -126,6 +129,28 @@ fn operations(app: &App) -> OpenApiRouter<App> {
     match app.dev {
         Some(_) => routes.merge(dev::operations()),
         None => routes,
+    }
+}
+
+impl AppState {
+    /// Leaves an event of a request that is refused before anything is decided, if its link leads to somebody.
+    async fn note_refused(
+        &self,
+        link: TokenHash,
+        action: Action,
+        about: About,
+        reason: Reason,
+    ) -> Result<(), Error> {
+        if let Some(user) = self.service.store().linked_user(link).await? {
+            let noted = NoteRefusal {
+                action,
+                about,
+                reason,
+            };
+            // Whatever comes of it, the request is refused.
+            drop(self.service.decide(user, noted).await);
+        }
+        Ok(())
     }
 }
 

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::asked::Asked;
 use super::key::{self, KeyPage, Next};
 use super::reader::visit;
-use super::{gone, linked, note_over};
-use crate::audit::Action;
+use super::{gone, linked};
+use crate::audit::{Action, Reason};
 use crate::clock::Timestamp;
 use crate::crypto::tokens::TokenHash;
 use crate::factor::webauthn;
@@ -84,7 +84,9 @@ pub(in crate::http) async fn finish(
     let extract::Json(credential) = app.read_body(request).await?;
     let link = TokenHash::of_secret(&token);
     let Some(found) = find(&app, linked(&app, Some(link)).await?, &token)? else {
-        note_over(&app, link, Action::ConfirmRegistration, About::Nothing).await?;
+        let (action, about) = (Action::ConfirmRegistration, About::Nothing);
+        app.note_refused(link, action, about, Reason::Finished)
+            .await?;
         return Err(Refusal::NotFound.into());
     };
     key::answer(&app, found.user, found.id, credential).await

@@ -26,12 +26,10 @@ use uuid::Uuid;
 
 use super::App;
 use super::error::Error;
-use crate::audit::{Action, Reason};
 use crate::crypto::tokens::TokenHash;
 use crate::mfa::answer::{GiveAnswer, Origin, Outcome};
 use crate::mfa::data::Data;
 use crate::mfa::ids::UserId;
-use crate::mfa::noted::{About, NoteRefusal};
 use crate::mfa::refusal::Refusal;
 use crate::mfa::user::User;
 use crate::service;
@@ -130,20 +128,6 @@ fn gone(reader: Reader<'_>) -> Result<Response, Error> {
         next: None,
     };
     render(StatusCode::GONE, &page)
-}
-
-/// Leaves an event where an answer came by a link to something that is over, if the link still leads to somebody.
-async fn note_over(app: &App, link: TokenHash, action: Action, about: About) -> Result<(), Error> {
-    if let Some(user) = app.service.store().linked_user(link).await? {
-        let noted = NoteRefusal {
-            action,
-            about,
-            reason: Reason::Finished,
-        };
-        // Whatever comes of it, the answer is refused.
-        drop(app.service.decide(user, noted).await);
-    }
-    Ok(())
 }
 
 /// Gives the person's answer; `None` if what was pending is over, or may not be answered any more.

@@ -12,8 +12,8 @@ use uuid::Uuid;
 use super::asked::Asked;
 use super::key::{self, KeyPage, Next};
 use super::reader::visit;
-use super::{gone, linked, note_over, push};
-use crate::audit::Action;
+use super::{gone, linked, push};
+use crate::audit::{Action, Reason};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::protect;
 use crate::factor::webauthn;
@@ -122,7 +122,8 @@ pub(in crate::http) async fn finish(
     let Some((user, verification)) = found else {
         if let Ok(id) = id.parse::<Uuid>() {
             let (link, about) = (Link::of_verification(id), About::Pending(id));
-            note_over(&app, link, Action::CompleteVerification, about).await?;
+            app.note_refused(link, Action::CompleteVerification, about, Reason::Finished)
+                .await?;
         }
         return Err(Refusal::NotFound.into());
     };

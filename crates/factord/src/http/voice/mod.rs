@@ -24,7 +24,7 @@ use super::{App, AppState, body};
 use crate::audit::{Action, Reason};
 use crate::crypto::tokens::TokenHash;
 use crate::factor::voice::CODE_DIGITS;
-use crate::mfa::noted::{About, NoteRefusal};
+use crate::mfa::noted::About;
 use call::{Call, Spoken};
 
 /// The operations for gateways, which sign instead of bearing a token.
@@ -108,7 +108,11 @@ impl AppState {
         let bytes = self.read(&parts.headers, &mut body).await?;
         let id = id.parse::<Uuid>().ok();
         let Some(way) = self.signed(&parts.headers, &parts.uri, &bytes) else {
-            self.note_forgery(id, &token).await?;
+            if let Some(id) = id {
+                let (link, about) = (TokenHash::of_secret(&token), About::Pending(id));
+                self.note_refused(link, Action::CompleteVerification, about, Reason::NotSigned)
+                    .await?;
+            }
             return Err(Error::Forged);
         };
         let fields = match way {
@@ -143,21 +147,6 @@ impl AppState {
             .gateways
             .is_webhook(now, timestamp, &url, body, signature);
         is_theirs.then_some(Way::Webhook)
-    }
-
-    async fn note_forgery(&self, id: Option<Uuid>, token: &SecretString) -> Result<(), Error> {
-        let link = TokenHash::of_secret(token);
-        let user = self.service.store().linked_user(link).await?;
-        if let Some((user, about)) = user.zip(id) {
-            let noted = NoteRefusal {
-                action: Action::CompleteVerification,
-                about: About::Pending(about),
-                reason: Reason::NotSigned,
-            };
-            // Whatever comes of it, the request is refused.
-            drop(self.service.decide(user, noted).await);
-        }
-        Ok(())
     }
 }
 
