@@ -108,5 +108,10 @@ impl Problems {
     }
 }
 
+/// `1 key`, `2 keys`.
+pub fn many(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
+}
+
 /// Problems that are shown: a file of another form has one on each of its lines.
 const SHOWN: usize = 10;

@@ -8,9 +8,9 @@ use data_encoding::{BASE32_NOPAD, HEXLOWER_PERMISSIVE};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::data::{Data, find_user};
-use super::lines::{Line, Lines, Problems};
-use super::yubikey::many;
+use super::data::Data;
+use super::lines::{Line, Lines, Problems, many};
+use super::user::existing;
 use crate::factor::token::{HARDWARE, NewToken};
 use crate::mfa::hardware::Known;
 use crate::mfa::ids::UserId;
@@ -129,19 +129,20 @@ async fn check(
         };
         match owner(&known, &token) {
             None => {
-                *new.entry(user).or_default() += 1;
-                tokens.push((line, user, Some(token)));
+                *new.entry(user.id).or_default() += 1;
+                tokens.push((line, user.id, Some(token)));
             }
-            Some(owner) if owner == user => tokens.push((line, user, None)),
+            Some(owner) if owner == user.id => tokens.push((line, user.id, None)),
             Some(_) => {
                 let whose = "is another user's: delete the device there first";
                 problems.add(line, &format!("token {} {whose}", token.serial));
             }
         }
-        if let Some(count) = new.get(&user)
-            && count + imported(node, user).await? > MOST_TOKENS
+        let imported = user.mfa.devices.iter().filter(|it| it.imported).count();
+        if let Some(count) = new.get(&user.id)
+            && count + imported > MOST_TOKENS
         {
-            let most = format!("user {user} would have more than {MOST_TOKENS} tokens");
+            let most = format!("user {} would have more than {MOST_TOKENS} tokens", user.id);
             problems.add(line, &most);
         }
     }
@@ -151,19 +152,6 @@ async fn check(
 
 fn owner(known: &Known, token: &NewToken) -> Option<UserId> {
     Some(known.get(&token.id())?.owner?.user)
-}
-
-/// The user that a line names, who must be there.
-async fn existing(node: &Node, text: &str) -> anyhow::Result<UserId> {
-    let user = find_user(node, text).await?;
-    let loaded = node.store.load(user, None).await?;
-    anyhow::ensure!(loaded.is_some(), "there is no user {text}");
-    Ok(user)
-}
-
-async fn imported(node: &Node, user: UserId) -> anyhow::Result<usize> {
-    let user = node.service.user(user).await?;
-    Ok(user.mfa.devices.iter().filter(|it| it.imported).count())
 }
 
 fn parse(line: &Line<'_>) -> Result<Wanted, String> {

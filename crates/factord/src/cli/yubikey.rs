@@ -8,7 +8,7 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::data::Data;
-use super::lines::{Line, Lines, Problems};
+use super::lines::{Line, Lines, Problems, many};
 use crate::clock;
 use crate::crypto::yubico_otp::Secret;
 use crate::factor::yubikey::{HARDWARE, NewKey};
@@ -150,9 +150,4 @@ impl Listed<'_> {
             self.device_id.clone().unwrap_or_default(),
         ]
     }
-}
-
-/// `1 key`, `2 keys`.
-pub fn many(count: usize, what: &str) -> String {
-    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
