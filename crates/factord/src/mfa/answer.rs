@@ -11,7 +11,7 @@ use super::decision::{Decide, Draft, Reads};
 use super::ids::DeviceId;
 use super::refusal::Refusal;
 use super::user::{Registration, Status, User, Verification};
-use super::verification::{ended_reason, gate};
+use super::verification::{ended_reason, gate_answer};
 use super::{confirmation, page, registration, verification};
 use crate::audit::{Action, Reason};
 use crate::factor::{Ceremony, Codes, Factor, Pending, Step};
@@ -123,19 +123,15 @@ impl GiveAnswer {
             return Err(Refusal::invalid("device_id"));
         }
         let device = draft.user.mfa.device(number).cloned();
-        if factor.is_guess(&self.answer) {
-            let description = factor.description();
-            let (now, core) = (draft.now, draft.core);
-            gate(draft.user, device.as_ref(), description, now, core).pass()?;
-        } else if draft
-            .core
-            .policy(&draft.user.profile)
-            .disables(factor.description())
-        {
-            return Err(Refusal::FactorDisabled);
-        } else if device.as_ref().is_some_and(|device| device.disabled) {
-            return Err(Refusal::Disabled);
-        }
+        gate_answer(
+            draft.user,
+            device.as_ref(),
+            factor.description(),
+            factor.is_guess(&self.answer),
+            draft.now,
+            draft.core,
+        )
+        .pass()?;
         if verification.status != Status::Pending {
             return Err(Refusal::Unauthorized(ended_reason(verification.ending)));
         }

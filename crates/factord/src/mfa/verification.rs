@@ -223,12 +223,25 @@ pub(super) const fn ended_reason(ending: Option<Ending>) -> Reason {
     }
 }
 
-/// Whether a code for the device, which may be gone by now, may be looked at: its factor must not be disabled for the
-/// user. Delays hold back guessable codes alone, so that whoever guesses cannot bar the owner of a security key.
+/// Whether a code for the device, which may be gone by now, may be looked at.
 pub(super) fn gate(
     user: &User,
     device: Option<&Device>,
     description: &Description,
+    now: Timestamp,
+    core: &Core,
+) -> Gate {
+    let is_guess = description.codes.are_guessable();
+    gate_answer(user, device, description, is_guess, now, core)
+}
+
+/// The same of any answer: its factor must not be disabled for the user, nor the device. Delays hold back guesses alone,
+/// so that whoever guesses cannot bar the owner of a security key.
+pub(super) fn gate_answer(
+    user: &User,
+    device: Option<&Device>,
+    description: &Description,
+    is_guess: bool,
     now: Timestamp,
     core: &Core,
 ) -> Gate {
@@ -238,7 +251,7 @@ pub(super) fn gate(
     if device.is_some_and(|device| device.disabled) {
         return Gate::Disabled;
     }
-    if !description.codes.are_guessable() {
+    if !is_guess {
         return Gate::Open;
     }
     let device = device.map_or(Gate::Open, |device| device.throttle.gate(now, &core.rules));
