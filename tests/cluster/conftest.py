@@ -6,7 +6,7 @@ import pytest
 
 from harness.cluster import Cluster
 from harness.patroni import Patroni, lacking
-from harness.postgres import Postgres, programs
+from harness.postgres import Postgres, missing, programs
 
 FULL = bool(os.environ.get("FACTORD_FULL"))
 
@@ -19,12 +19,6 @@ def counts(short, full):
 def seed(usual):
     """What chance begins with: `FACTORD_SEED`, if it is set."""
     return int(os.environ.get("FACTORD_SEED", usual))
-
-
-def missing(what):
-    if os.environ.get("FACTORD_NEEDS_POSTGRES"):
-        pytest.fail(what)
-    pytest.skip(what)
 
 
 @pytest.fixture

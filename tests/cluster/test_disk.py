@@ -11,9 +11,9 @@ import time
 import pytest
 import requests
 
-from cluster.conftest import missing
 from harness import expect
 from harness.people import Person
+from harness.postgres import missing
 
 
 @contextlib.contextmanager

@@ -8,11 +8,12 @@ import time
 import pytest
 import requests
 
-from cluster.conftest import counts, missing, seed
+from cluster.conftest import counts, seed
 from cluster.load import Load
 from harness import expect
 from harness.burst import read, request, tally
 from harness.people import Person
+from harness.postgres import missing
 
 SEED = seed(20261124)
 

@@ -3,7 +3,6 @@ source was closed for good and ends where it was not, and a stream that is not w
 
 import base64
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -14,23 +13,11 @@ import pytest
 
 from harness import expect, oath
 from harness.people import RECOVERY, Person
-from harness.postgres import Postgres, programs
 from harness.serve import refused, run
 from harness.server import binary, clean_env
 
 DIRECTIONS = [("sqlite", "postgres"), ("postgres", "sqlite"), ("sqlite", "sqlite"), ("postgres", "postgres")]
 CROSSING = DIRECTIONS[:2]
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    if programs() is None:
-        if os.environ.get("FACTORD_NEEDS_POSTGRES"):
-            pytest.fail("PostgreSQL is not installed (Debian: postgresql)")
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    server = Postgres().create().start()
-    yield server
-    server.discard()
 
 
 class World:

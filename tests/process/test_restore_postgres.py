@@ -1,26 +1,11 @@
 """A PostgreSQL database is put back by its own tools, and made safe by `factord restore`, also while nodes run on it."""
 
 import json
-import os
 import secrets
-
-import pytest
 
 from harness import expect
 from harness.people import RECOVERY, Person
-from harness.postgres import Postgres, programs
 from harness.serve import refused, run
-
-
-@pytest.fixture(scope="module")
-def postgres():
-    if programs() is None:
-        if os.environ.get("FACTORD_NEEDS_POSTGRES"):
-            pytest.fail("PostgreSQL is not installed (Debian: postgresql)")
-        pytest.skip("PostgreSQL is not installed (Debian: postgresql)")
-    server = Postgres().create().start()
-    yield server
-    server.discard()
 
 
 def test_nothing_that_was_used_since_works_again(postgres, start_dev, tmp_path):
