@@ -5,9 +5,9 @@ use std::time::Duration;
 use onelogin::{
     MultiFactorAuthenticationApi,
     models::{
-        CreateDeviceVerificationRequest, CreateFactorRegistrationRequest, DeviceId, FactorData,
-        FactorKind, Registration, Status, UserId, VerifyUserRegistrationRequest,
-        VerifyUserVerificationRequest,
+        CreateDeviceVerificationRequest, CreateFactorRegistrationRequest, DeviceId,
+        DeviceVerification, FactorData, FactorKind, Registration, Status, UserId,
+        VerifyUserRegistrationRequest, VerifyUserVerificationRequest,
     },
     secrecy::{ExposeSecret, SecretString},
 };
@@ -45,10 +45,7 @@ async fn a_call_is_answered_with_the_code_that_the_caller_was_told() {
     let device = settled(&api, user, &begun).await;
 
     let request = CreateDeviceVerificationRequest::new(&device);
-    let begun = api
-        .create_device_verification(user, &request)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &request).await;
     assert_eq!(FactorKind::of(&begun.auth_factor_name), FactorKind::Voice);
     let code = secret(begun.factor_data.as_ref(), |data| {
         data.verification_token.as_ref()
@@ -67,10 +64,7 @@ async fn a_call_is_answered_with_the_code_that_the_caller_was_told() {
         (Status::Accepted, None)
     );
 
-    let begun = api
-        .create_device_verification(user, &request)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &request).await;
     let call = service.message(user, "call", id(&call)).await;
     service
         .on_the_phone(&call, &json!({ "hang_up": true }))
@@ -94,10 +88,7 @@ async fn an_app_is_activated_and_approves_with_the_number_that_is_shown_or_denie
 
     let request = CreateDeviceVerificationRequest::new(&device);
     let matched = request.clone().number_matching(true);
-    let begun = api
-        .create_device_verification(user, &matched)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &matched).await;
     assert_eq!(FactorKind::of(&begun.auth_factor_name), FactorKind::Protect);
     let number = secret(begun.factor_data.as_ref(), |data| data.number.as_ref());
     service.app(user, &["approve", begun.id.as_str(), &number]);
@@ -106,10 +97,7 @@ async fn an_app_is_activated_and_approves_with_the_number_that_is_shown_or_denie
         (Status::Accepted, None)
     );
 
-    let begun = api
-        .create_device_verification(user, &request)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &request).await;
     service.app(user, &["deny", begun.id.as_str()]);
     let denied = Some("denied".to_owned());
     assert_eq!(
@@ -118,10 +106,7 @@ async fn an_app_is_activated_and_approves_with_the_number_that_is_shown_or_denie
     );
 
     let on_page = matched.redirect_to(BACK);
-    let begun = api
-        .create_device_verification(user, &on_page)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &on_page).await;
     assert!(
         begun.factor_data.is_none(),
         "the number is on the page alone"
@@ -141,10 +126,7 @@ async fn a_link_counts_once_its_button_is_pressed() {
     let device = settled(&api, user, &begun).await;
 
     let request = CreateDeviceVerificationRequest::new(&device).redirect_to(BACK);
-    let begun = api
-        .create_device_verification(user, &request)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &request).await;
     assert_eq!(
         FactorKind::of(&begun.auth_factor_name),
         FactorKind::MagicLink
@@ -181,10 +163,7 @@ async fn a_security_key_is_enrolled_and_lets_in_and_no_other_does() {
     let device = confirmed.device_id.unwrap();
 
     let request = CreateDeviceVerificationRequest::new(&device);
-    let begun = api
-        .create_device_verification(user, &request)
-        .await
-        .unwrap();
+    let begun = challenge(&api, user, &request).await;
     assert_eq!(
         FactorKind::of(&begun.auth_factor_name),
         FactorKind::WebAuthn
@@ -263,6 +242,15 @@ async fn begin(api: &MultiFactorAuthenticationApi, user: UserId, factor: i64) ->
         .unwrap();
     assert_eq!(begun.status, Status::Pending);
     begun
+}
+
+async fn challenge(
+    api: &MultiFactorAuthenticationApi,
+    user: UserId,
+    request: &CreateDeviceVerificationRequest,
+) -> DeviceVerification {
+    let begun = api.create_device_verification(user, request).await;
+    begun.unwrap()
 }
 
 /// The device of a registration that was confirmed without a code of the caller.
