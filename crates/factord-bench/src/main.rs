@@ -16,6 +16,11 @@ mod server;
 mod suite;
 
 use clap::{Parser, Subcommand};
+use mimalloc::MiMalloc;
+
+/// The server's: the baseline is to be as quick.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 /// Measure factord: every answer checked, and every figure beside what the HTTP stack alone can do.
 #[derive(Debug, Parser)]

@@ -32,10 +32,15 @@ use factord::store::sqlite::SqliteStore;
 use factord::telemetry::Telemetry;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt;
+use mimalloc::MiMalloc;
 use rand::CryptoRng;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 use url::Url;
+
+/// The server's.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Debug, Parser)]
 struct Arguments {

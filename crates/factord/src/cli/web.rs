@@ -63,14 +63,15 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),
         overloaded: Arc::new(move || {
-            store.is_congested() || counter.under_way() > most_under_way || lag.now() > MOST_LAG
+            store.is_congested() || counter.under_way() > most_under_way || lag.behind() > MOST_BEHIND
         }),
         observe,
     }
 }
 
-/// How long requests may wait for a turn of the processor, before what has its turn is better sent again.
-const MOST_LAG: Duration = Duration::from_millis(25);
+/// For how long requests may go on waiting too long for a turn of the processor, before what has its turn is better sent
+/// again.
+const MOST_BEHIND: Duration = Duration::from_millis(100);
 /// Requests for each processor that are handled at once, without those that wait; the next is to be sent again. So many
 /// take well under a tenth of a second, so that what is let in is answered in time.
 const UNDER_WAY_A_PROCESSOR: usize = 128;

@@ -9,6 +9,7 @@ mod filter;
 mod hardware;
 mod messages;
 mod open;
+mod pace;
 mod progress;
 mod queue;
 mod readers;

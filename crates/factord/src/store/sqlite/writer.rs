@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::CryptoRng;
 use rusqlite::Connection;
@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 
 use super::error::changed_nothing;
 use super::open;
+use super::pace::Pace;
 use super::progress::Progress;
 use super::queue::{NotTaken, Queue, Waiting};
 use crate::clock::{Clock, Timestamp};
@@ -169,6 +170,7 @@ impl Writer {
                 works: VecDeque::new(),
                 patience,
                 congestion: Arc::clone(&congestion),
+                pace: Pace::default(),
             },
             decider: Decider {
                 conn,
@@ -270,6 +272,7 @@ impl Loop {
         // Whether the log still holds what was erased.
         let mut emptying = false;
         while let Some(first) = self.arrivals.wait() {
+            self.arrivals.begin_group();
             let group = self.settle(vec![first], true)?;
             emptying |= group.tell.empty_log;
             self.finish(group)?;
@@ -291,7 +294,9 @@ impl Loop {
 
     /// Brings to the disk what was committed, and answers.
     fn finish(&mut self, group: Group) -> Result<(), Unknown> {
+        let began = Instant::now();
         (self.sync)(&self.log).map_err(|error| Unknown(format!("a sync failed: {error}")))?;
+        self.arrivals.pace.synced(began.elapsed(), group.works.len());
         self.durable.send_replace(self.progress.begun());
         self.signals.tell(group.tell);
         for work in group.works {
@@ -405,6 +410,7 @@ struct Arrivals {
     works: VecDeque<Waiting>,
     patience: Duration,
     congestion: Arc<Congestion>,
+    pace: Pace,
 }
 
 /// Whoever waits for what was not begun hears that it will not be.
@@ -423,9 +429,18 @@ impl Arrivals {
         })
     }
 
+    /// A group begins, of one piece of work yet.
+    fn begin_group(&mut self) {
+        self.works.append(&mut self.queue.take());
+        self.pace.begin(1 + self.works.len());
+    }
+
     /// Work that may join a group of so many.
     fn joining(&mut self, group: usize) -> Option<Box<dyn Work>> {
-        (group < MOST_IN_GROUP).then(|| self.next()).flatten()
+        self.pace
+            .may_grow(group)
+            .then(|| self.next())
+            .flatten()
     }
 
     /// Work that waits, if any does.
@@ -449,6 +464,3 @@ pub(super) fn commit(conn: &Connection) -> rusqlite::Result<()> {
 fn execute(conn: &Connection, sql: &str) -> rusqlite::Result<()> {
     conn.prepare_cached(sql)?.execute(()).map(drop)
 }
-
-/// Writes in one transaction, so that the first in it does not wait too long for the last.
-const MOST_IN_GROUP: usize = 512;
