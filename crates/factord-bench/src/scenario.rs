@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::ValueEnum;
@@ -138,10 +139,14 @@ impl Work {
     /// # Errors
     /// If it is not.
     pub async fn send_again(&self, connection: &mut Connection, turn: &Turn) -> anyhow::Result<()> {
-        let answer = verify(connection, turn, &turn.code(), None).await?;
-        let outcome = settle(&answer, StatusCode::UNAUTHORIZED, FAILED)?;
-        anyhow::ensure!(outcome == Outcome::Done, "the server is too busy");
-        Ok(())
+        for _ in 0..MOST_TRIES {
+            let answer = verify(connection, turn, &turn.code(), None).await?;
+            if settle(&answer, StatusCode::UNAUTHORIZED, FAILED)? == Outcome::Done {
+                return Ok(());
+            }
+            tokio::time::sleep(A_MOMENT).await;
+        }
+        anyhow::bail!("the server is still too busy")
     }
 
     async fn verify(&self, connection: &mut Connection) -> anyhow::Result<Outcome> {
@@ -304,6 +309,9 @@ pub const WRONG: &str = "wrong";
 const PENDING: usize = 10_000;
 /// Connections by which they are begun.
 const PREPARING: usize = 50;
+/// How often a code is sent again to a server that is too busy, and after what time each.
+const MOST_TRIES: usize = 100;
+const A_MOMENT: Duration = Duration::from_millis(50);
 const ACCEPTED: &str = "\"type\":\"success\"";
 const FAILED: &str = "\"Authentication Failure\"";
 const PENDING_TEXT: &str = "\"pending\"";

@@ -63,7 +63,9 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
         body_timeout: BODY_TIMEOUT,
         metrics: Arc::new(move || metrics.render()),
         overloaded: Arc::new(move || {
-            store.is_congested() || counter.under_way() > most_under_way || lag.behind() > MOST_BEHIND
+            store.is_congested()
+                || counter.under_way() > most_under_way
+                || lag.behind() > MOST_BEHIND
         }),
         observe,
     }
@@ -71,7 +73,7 @@ fn state(node: &Node, telemetry: &Telemetry, public_url: Url) -> AppState {
 
 /// For how long requests may go on waiting too long for a turn of the processor, before what has its turn is better sent
 /// again.
-const MOST_BEHIND: Duration = Duration::from_millis(100);
+const MOST_BEHIND: Duration = Duration::from_millis(50);
 /// Requests for each processor that are handled at once, without those that wait; the next is to be sent again. So many
 /// take well under a tenth of a second, so that what is let in is answered in time.
 const UNDER_WAY_A_PROCESSOR: usize = 128;

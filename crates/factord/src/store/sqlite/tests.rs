@@ -47,7 +47,7 @@ async fn closing_waits_for_what_was_submitted() {
 }
 
 #[tokio::test]
-async fn writes_that_wait_together_share_one_commit() {
+async fn writes_that_wait_together_share_commits() {
     let commits = Arc::new(AtomicUsize::default());
     let world = Scene::committing({
         let commits = Arc::clone(&commits);
@@ -62,8 +62,8 @@ async fn writes_that_wait_together_share_one_commit() {
         answer.await.unwrap().unwrap();
     }
     assert_eq!(world.count(user).await, 50);
-    // The user, and the group of the decision that holds the others up.
-    assert_eq!(commits.load(Ordering::Relaxed), 2);
+    // The user, the decision that holds the others up, and they in two halves.
+    assert!(commits.load(Ordering::Relaxed) <= 4);
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn what_is_not_synced_yet_is_neither_acknowledged_nor_shown() {
 }
 
 #[tokio::test]
-async fn what_comes_during_a_sync_shares_the_next_one() {
+async fn what_comes_during_a_sync_shares_the_next_ones() {
     let (gate, syncs) = (Gate::default(), Arc::new(AtomicUsize::default()));
     let world = Scene::syncing({
         let (gate, syncs) = (gate.clone(), Arc::clone(&syncs));
@@ -241,8 +241,8 @@ async fn what_comes_during_a_sync_shares_the_next_one() {
     for answer in rest {
         answer.await.unwrap().unwrap();
     }
-    // The user, the first, and all the others.
-    assert_eq!(syncs.load(Ordering::Relaxed), 3);
+    // The user, the first, and all the others in two halves at most.
+    assert!(syncs.load(Ordering::Relaxed) <= 4);
     assert_eq!(world.count(user).await, 51);
 }
 

@@ -1,6 +1,6 @@
-//! The one thread that writes. It takes all that is waiting into one transaction, commits it, brings it to the disk, and
-//! answers: the more wait, the less each pays for the sync. A second thread, for one of the two, was measured: waking each
-//! other cost them more than they won.
+//! The one thread that writes. It takes of what waits as much as the [pace](super::pace) says into one transaction, commits
+//! it, brings it to the disk, and answers: the more share a sync, the less each pays for it. A second thread, for one of the
+//! two, was measured: waking each other cost them more than they won.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -277,7 +277,7 @@ impl Loop {
             emptying |= group.tell.empty_log;
             self.finish(group)?;
             // While there always is something waiting, the log is written over within seconds.
-            if emptying && !self.arrivals.queue.has_news() {
+            if emptying && !self.arrivals.has_news() {
                 emptying = !self.empty_log();
             }
         }
@@ -296,7 +296,9 @@ impl Loop {
     fn finish(&mut self, group: Group) -> Result<(), Unknown> {
         let began = Instant::now();
         (self.sync)(&self.log).map_err(|error| Unknown(format!("a sync failed: {error}")))?;
-        self.arrivals.pace.synced(began.elapsed(), group.works.len());
+        self.arrivals
+            .pace
+            .synced(began.elapsed(), group.works.len());
         self.durable.send_replace(self.progress.begun());
         self.signals.tell(group.tell);
         for work in group.works {
@@ -435,12 +437,14 @@ impl Arrivals {
         self.pace.begin(1 + self.works.len());
     }
 
+    /// Whether something waits, or there will be no more.
+    fn has_news(&self) -> bool {
+        !self.works.is_empty() || self.queue.has_news()
+    }
+
     /// Work that may join a group of so many.
     fn joining(&mut self, group: usize) -> Option<Box<dyn Work>> {
-        self.pace
-            .may_grow(group)
-            .then(|| self.next())
-            .flatten()
+        self.pace.may_grow(group).then(|| self.next()).flatten()
     }
 
     /// Work that waits, if any does.
