@@ -14,7 +14,7 @@ test-failover: ## the cluster tests with their full counts: many nodes, lost ser
 
 check: ## format, lints, documentation, and what comes in as a dependency
 	cargo fmt --check
-	cargo clippy --locked --workspace --all-targets -- --deny warnings
+	cargo clippy --locked --workspace --all-targets --all-features -- --deny warnings
 	RUSTDOCFLAGS='--deny warnings' cargo doc --locked --workspace --no-deps --quiet
 	scripts/deny.sh
 

@@ -3,9 +3,12 @@
 set -euo pipefail
 source "$(dirname "$0")/lib.sh"
 
+# The same for every build, so that nothing is built twice.
+everything=(--locked --quiet --workspace --all-features)
+
 need python3 python3
 say 'Rust tests'
-on_postgres cargo test --locked --workspace --quiet
+on_postgres cargo test "${everything[@]}"
 
 [ -f tests/requirements.txt ] || exit 0
 need oathtool oathtool
@@ -13,7 +16,7 @@ need chromium chromium
 python_environment venv tests/requirements.txt
 
 say 'suites against the built server'
-cargo build --locked --quiet --package factord --package onelogin-cli
+cargo build "${everything[@]}" --all-targets
 FACTORD_BIN=${FACTORD_BIN:-${CARGO_TARGET_DIR:-$PWD/target}/debug/factord}
 export FACTORD_BIN
 cluster_programs
@@ -25,4 +28,4 @@ if postgres_programs; then
 fi
 
 say 'the client, its examples too, against the built server'
-FACTORD=$FACTORD_BIN cargo test --locked --quiet --package onelogin --all-features --test live -- --ignored
+FACTORD=$FACTORD_BIN cargo test "${everything[@]}" --test live -- --ignored
