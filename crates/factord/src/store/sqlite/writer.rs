@@ -272,7 +272,6 @@ impl Loop {
         // Whether the log still holds what was erased.
         let mut emptying = false;
         while let Some(first) = self.arrivals.wait() {
-            self.arrivals.begin_group();
             let group = self.settle(vec![first], true)?;
             emptying |= group.tell.empty_log;
             self.finish(group)?;
@@ -423,18 +422,15 @@ impl Drop for Arrivals {
 }
 
 impl Arrivals {
-    /// Waits for work; `None` if there will be no more.
+    /// Waits for the work that a group begins with; `None` if there will be no more.
     fn wait(&mut self) -> Option<Box<dyn Work>> {
-        self.next().or_else(|| {
+        self.works.append(&mut self.queue.take());
+        let first = self.next().or_else(|| {
             self.queue.wait();
             self.next()
-        })
-    }
-
-    /// A group begins, of one piece of work yet.
-    fn begin_group(&mut self) {
-        self.works.append(&mut self.queue.take());
+        })?;
         self.pace.begin(1 + self.works.len());
+        Some(first)
     }
 
     /// Whether something waits, or there will be no more.
