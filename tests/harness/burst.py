@@ -32,14 +32,14 @@ def burst(server, requests):
 
     A machine that is slow may turn some away before it looks at them: they are sent again, as a client would."""
     answers = together(server, requests)
-    for _ in range(MOST_TRIES):
-        turned_away = [at for at, answer in enumerate(answers) if answer.status == 503]
-        if not turned_away:
-            return answers
+    tries = 1
+    while turned_away := [at for at, answer in enumerate(answers) if answer.status == 503]:
+        assert tries < MOST_TRIES, f"still turned away: {tally(answers)}"
+        tries += 1
         time.sleep(max(int(answers[at].headers["retry-after"]) for at in turned_away))
         for at, answer in zip(turned_away, together(server, [requests[at] for at in turned_away])):
             answers[at] = answer
-    raise AssertionError(f"still turned away: {tally(answers)}")
+    return answers
 
 
 def together(server, requests):
