@@ -1,5 +1,6 @@
-//! A decision: one reading of the user, the core, and one write on the version that was read. If somebody was faster,
-//! all of it again. One at a time a user in this process, so that only other nodes can be faster.
+//! A decision by itself: one reading of the user, the core, and one write on the version that was read. If somebody was
+//! faster, all of it again. One at a time a user in this process, so that only [groups](super::groups) and other nodes can be
+//! faster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -105,7 +106,7 @@ impl Inner {
             hardware: &mut hardware,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &core, now, rng);
+        let effects = deciding::run(job, state, &core, now.into(), rng);
         let mut shared = Shared::default();
         if let Some(key) = destination.filter(|_| history != before) {
             shared.history(&key, read, &history, now, rng)?;

@@ -8,6 +8,7 @@ mod duty;
 mod error;
 mod events;
 mod filter;
+mod groups;
 mod hardware;
 mod messages;
 mod open;
@@ -45,6 +46,7 @@ use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
 use database::Database;
 use decision::Stripes;
+use groups::Lanes;
 pub use open::{PostgresOpenError, SchemaStatus, migrate, status};
 pub use settings::{BadUrl, CONNECTIONS, PostgresSettings};
 pub use time::DatabaseClock;
@@ -63,6 +65,7 @@ pub struct PostgresStore {
 struct Inner {
     db: Database,
     cores: Cores,
+    lanes: Lanes,
     stripes: Stripes,
     signals: Signals,
     channels: Channels,
@@ -91,6 +94,7 @@ impl PostgresStore {
         let inner = Arc::new(Inner {
             db: Database::new(&settings, given)?,
             cores,
+            lanes: Lanes::default(),
             stripes: Stripes::default(),
             signals: Signals::default(),
             channels: Channels::of(identity.schema),
@@ -130,7 +134,7 @@ impl Drop for PostgresStore {
 
 impl Store for PostgresStore {
     fn submit(&self, user: UserId, job: Box<dyn Job>) {
-        decision::spawn(Arc::clone(&self.inner), user, job);
+        groups::submit(&self.inner, user, job);
     }
 
     fn load(&self, user: UserId, finished: Option<Uuid>) -> Answer<'_, Option<Loaded>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::super::contract::{START, command, core, count_of, count_up, send};
+use super::super::contract::{START, command, core, count_of, count_up, open_verification, send};
 use super::*;
 use crate::clock::SystemClock;
 use crate::mfa::Core;
@@ -178,6 +178,50 @@ on_postgres! {
         assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
         admin.batch_execute("COMMIT").await.unwrap();
         assert_eq!(decide(&*store, held, counting()).await, Ok(Some(Ok(1))));
+    }
+
+    async fn decisions_about_many_users_at_once_are_all_written_and_recorded(settings: PostgresSettings) {
+        let (one, two) = (node(&settings).await, node(&settings).await);
+        let mut users = Vec::new();
+        for _ in 0..20 {
+            users.push(user(&one).await);
+        }
+        let mut asked = Vec::new();
+        for number in 0..200 {
+            let store = Arc::clone(if number % 3 == 0 { &two } else { &one });
+            let user = users[number % users.len()];
+            asked.push(tokio::spawn(async move { decide(&*store, user, guess()).await }));
+        }
+        for answer in asked {
+            assert_eq!(answer.await.unwrap(), Ok(Some(Ok(()))));
+        }
+        for user in users {
+            let loaded = one.load(user, None).await.unwrap().unwrap();
+            assert_eq!(loaded.user.mfa.verifications.len(), 10);
+            assert_eq!(events(&one, user).await, 11);
+        }
+    }
+
+    async fn a_user_whose_row_is_locked_holds_up_nobody_in_the_same_group(settings: PostgresSettings) {
+        let store = node(&settings).await;
+        let mut users = Vec::new();
+        for _ in 0..40 {
+            users.push(user(&store).await);
+        }
+        let admin = connect(&settings).await;
+        admin.batch_execute("BEGIN").await.unwrap();
+        admin.execute("SELECT FROM users WHERE id = $1 FOR UPDATE", &[&users[7].get()]).await.unwrap();
+        let asked: Vec<_> = users.iter().map(|user| {
+            let (store, user) = (Arc::clone(&store), *user);
+            tokio::spawn(async move { decide(&*store, user, guess()).await })
+        }).collect();
+        for (number, answer) in asked.into_iter().enumerate() {
+            if number == 7 {
+                assert!(!answer.is_finished());
+                admin.batch_execute("COMMIT").await.unwrap();
+            }
+            assert_eq!(in_time(answer).await.unwrap(), Ok(Some(Ok(()))));
+        }
     }
 
     async fn a_server_that_may_lose_what_it_acknowledges_is_refused(settings: PostgresSettings) {
@@ -374,6 +418,11 @@ async fn events(store: &PostgresStore, user: UserId) -> usize {
 
 fn counting() -> impl Decide<Answer = i64> {
     command(|draft| Ok(count_up(draft)))
+}
+
+/// Writes what most decisions write, and no more.
+fn guess() -> impl Decide<Answer = ()> {
+    open_verification(Uuid::from_u128(1))
 }
 
 fn telling_time() -> impl Decide<Answer = Timestamp> {

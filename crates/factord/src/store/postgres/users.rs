@@ -28,6 +28,16 @@ pub(super) struct StoredUser {
 }
 
 impl StoredUser {
+    /// Takes a row that begins with `version, last_event, profile, mfa`.
+    pub fn from_row(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            version: row.try_get(0).map_err(corrupt)?,
+            last_event: row.try_get(1).map_err(corrupt)?,
+            profile: row.try_get(2).map_err(corrupt)?,
+            mfa: row.try_get(3).map_err(corrupt)?,
+        })
+    }
+
     /// Reads the documents.
     pub fn parse(&self, id: UserId) -> Result<User, StoreError> {
         parse(id, &self.profile, &self.mfa)
@@ -52,13 +62,7 @@ impl Inner {
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let stored = StoredUser {
-            version: row.try_get(0).map_err(corrupt)?,
-            last_event: row.try_get(1).map_err(corrupt)?,
-            profile: row.try_get(2).map_err(corrupt)?,
-            mfa: row.try_get(3).map_err(corrupt)?,
-        };
-        Ok(Some((stored, self.db.time(row, 4)?)))
+        Ok(Some((StoredUser::from_row(row)?, self.db.time(row, 4)?)))
     }
 
     /// What of a user has finished under this id.
