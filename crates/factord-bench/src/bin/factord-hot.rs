@@ -238,7 +238,6 @@ impl Served {
             body_bytes: 65_536,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(move || metrics.render()),
-            overloaded: Arc::new(|| false),
             observe: Observe::new(42),
         });
         let mut served = Self {

@@ -18,7 +18,7 @@ use super::credential;
 use super::data::{DEFAULT_DATA, DEV_KEY_FILE};
 use super::output::note;
 use super::shutdown::Shutdown;
-use super::web;
+use super::web::{self, Web};
 use crate::auth::scope::Scope;
 use crate::clock;
 use crate::config::{LogFormat, LogSettings};
@@ -140,7 +140,8 @@ impl Dev {
         })?;
         let faults: Arc<Faults> = Arc::default();
         let sender = Arc::new(Outbox::new(Arc::clone(&node.store), Arc::clone(&faults)));
-        let router = web::dev(&node, &telemetry, address, self.expose, faults)?;
+        let Web { router, turn_away } = web::dev(&node, &telemetry, address, self.expose, faults)?;
+        let server = server.turning_away(turn_away);
         let (drained, ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
             node.work(Some(sender), shutdown.signalled()),

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use super::data::sources;
 use super::reload::Reload;
 use super::shutdown::Shutdown;
-use super::web;
+use super::web::{self, Web};
 use crate::config::Config;
 use crate::factor::protect::subscription::Endpoints;
 use crate::mfa::redirect::RedirectPolicy;
@@ -93,7 +93,8 @@ impl Serve {
         let server = Server::bind(config.net()).await?;
         let shutdown = shutdown.or(node.closed());
         info!(address = %server.address(), "listening");
-        let router = web::serve(&node, &telemetry, &config);
+        let Web { router, turn_away } = web::serve(&node, &telemetry, &config);
+        let server = server.turning_away(turn_away);
         let (drained, (), ()) = tokio::join!(
             server.serve(router, shutdown.clone().signalled()),
             node.work(sender, shutdown.clone().signalled()),

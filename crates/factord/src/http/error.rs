@@ -198,7 +198,7 @@ impl Error {
         }
     }
 
-    fn headers(&self) -> HeaderMap {
+    pub(super) fn headers(&self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let challenge = match self {
             Self::InvalidCredentials(false) => Some(r#"Bearer realm="factord""#),

@@ -1,4 +1,4 @@
-//! Letting a request in: overload 503, bearer token 401, scope 403, rate limit 429, `user_id` 400, media type and size 415
+//! Letting a request in: bearer token 401, scope 403, rate limit 429, `user_id` 400, media type and size 415
 //! and 413, body 400, in this order (contract, Fine points). What comes after is decided by the core.
 
 use std::fmt;
@@ -54,7 +54,6 @@ impl AppState {
         parts: &mut Parts,
         body: &mut Body,
     ) -> Result<(Caller, P, B), Error> {
-        self.has_time()?;
         let caller = bearer::caller(self, &parts.headers).await?;
         if !caller.scope.allows(permission) {
             return Err(Error::ScopeTooSmall);
@@ -67,16 +66,6 @@ impl AppState {
         let path = P::from_path(parts).await?;
         let body = B::from_body(self, &parts.headers, body).await?;
         Ok((caller, path, body))
-    }
-
-    /// 503 while there is more to do than can be done in time. Nothing was looked at then, so that sending it again is no
-    /// second guess (contract, Requests).
-    pub(super) fn has_time(&self) -> Result<(), Error> {
-        if !(self.overloaded)() {
-            return Ok(());
-        }
-        metrics::counter!("factord_requests_shed_total").increment(1);
-        Err(Error::Unavailable)
     }
 
     /// Reads a body, as [`body::read`].

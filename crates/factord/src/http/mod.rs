@@ -20,6 +20,7 @@ mod health;
 mod mfa_token;
 mod oauth;
 mod openapi;
+mod overload;
 mod pages;
 mod query;
 mod respell;
@@ -43,6 +44,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use dev::Dev;
+pub use overload::turning_away;
 
 use crate::audit::{Action, Reason};
 use crate::crypto::tokens::TokenHash;
@@ -71,8 +73,6 @@ pub struct AppState {
     pub body_timeout: Duration,
     /// Gives the metrics in Prometheus' text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
-    /// Whether there is more to do than can be done in time, so that requests are to be sent again.
-    pub overloaded: Arc<dyn Fn() -> bool + Send + Sync>,
     /// Numbers, logs and counts every request.
     pub observe: Observe,
 }

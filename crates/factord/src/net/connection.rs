@@ -22,6 +22,7 @@ use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
 use super::NetSettings;
+use super::TurnAway;
 use super::activity::{Activity, Phase, Watched, WatchedBody};
 use super::forwarded::{OverHttps, PeerAddr};
 use super::tls::Tls;
@@ -29,6 +30,7 @@ use super::tls::Tls;
 /// What all connections of a server share.
 pub(super) struct Shared {
     pub(super) router: Router,
+    pub(super) turn_away: TurnAway,
     pub(super) settings: NetSettings,
     pub(super) http: http1::Builder,
     pub(super) tls: Option<Arc<Tls>>,
@@ -174,6 +176,12 @@ impl hyper::service::Service<Request<Incoming>> for Http {
     type Future = Handling;
 
     fn call(&self, request: Request<Incoming>) -> Handling {
+        if let Some(answer) = (self.shared.turn_away)(request.uri()) {
+            self.activity.enter(Phase::Idle);
+            return Handling::TurnedAway {
+                answer: Some(answer),
+            };
+        }
         self.activity.enter(Phase::Handling);
         let mut request = request.map(|body| WatchedBody::new(body, Arc::clone(&self.activity)));
         let (client, https) = self
@@ -187,7 +195,7 @@ impl hyper::service::Service<Request<Incoming>> for Http {
         if https || self.shared.tls.is_some() {
             extensions.insert(OverHttps);
         }
-        Handling {
+        Handling::Routed {
             answer: self.shared.router.clone().call(request),
             activity: Arc::clone(&self.activity),
         }
@@ -195,11 +203,17 @@ impl hyper::service::Service<Request<Incoming>> for Http {
 }
 
 pin_project! {
-    /// A request in the router's hands.
-    struct Handling {
-        #[pin]
-        answer: RouteFuture<Infallible>,
-        activity: Arc<Activity>,
+    /// A request in the router's hands, or none of its business.
+    #[project = HandlingProjection]
+    enum Handling {
+        Routed {
+            #[pin]
+            answer: RouteFuture<Infallible>,
+            activity: Arc<Activity>,
+        },
+        TurnedAway {
+            answer: Option<Response>,
+        },
     }
 }
 
@@ -207,12 +221,19 @@ impl Future for Handling {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = self.project();
-        let answer = this.answer.poll(cx);
-        if answer.is_ready() {
-            this.activity.enter(Phase::Idle);
+        match self.project() {
+            HandlingProjection::Routed { answer, activity } => {
+                let answer = answer.poll(cx);
+                if answer.is_ready() {
+                    activity.enter(Phase::Idle);
+                }
+                answer
+            }
+            HandlingProjection::TurnedAway { answer } => match answer.take() {
+                Some(answer) => Poll::Ready(Ok(answer)),
+                None => Poll::Pending,
+            },
         }
-        answer
     }
 }
 

@@ -6,6 +6,7 @@ mod connection;
 mod forwarded;
 mod lag;
 mod observe;
+mod pressure;
 mod tls;
 
 use std::io;
@@ -15,6 +16,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use http::Uri;
 use hyper::server::conn::http1;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -24,6 +27,7 @@ use tokio::time::{sleep, timeout};
 pub use forwarded::{ClientAddr, ForwardedHeader, OverHttps, PeerAddr, TrustedProxies};
 pub use lag::Lag;
 pub use observe::{Observe, RequestId};
+pub use pressure::Pressure;
 pub use tls::{TlsError, TlsFiles};
 
 /// How a server listens and how patient it is. Every time-out is at least a millisecond.
@@ -107,7 +111,11 @@ pub struct Server {
     address: SocketAddr,
     tls: Option<Arc<tls::Tls>>,
     settings: NetSettings,
+    turn_away: TurnAway,
 }
+
+/// The answer to a request that the router is not to see, by where it goes.
+type TurnAway = Arc<dyn Fn(&Uri) -> Option<Response> + Send + Sync>;
 
 impl Server {
     /// Reads the certificate, if there is one, and listens.
@@ -132,7 +140,20 @@ impl Server {
             address,
             tls,
             settings,
+            turn_away: Arc::new(|_| None),
         })
+    }
+
+    /// Answers requests for which `turn_away` has an answer by that, before anything else is made of them; it is asked by
+    /// each request.
+    pub fn turning_away(
+        self,
+        turn_away: impl Fn(&Uri) -> Option<Response> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            turn_away: Arc::new(turn_away),
+            ..self
+        }
     }
 
     /// The address that is listened on, with the real port.
@@ -147,6 +168,7 @@ impl Server {
             listener,
             tls,
             settings,
+            turn_away,
             ..
         } = self;
         let follower = tls
@@ -157,6 +179,7 @@ impl Server {
         let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
         let shared = Arc::new(connection::Shared {
             router,
+            turn_away,
             settings,
             http: http(),
             tls,

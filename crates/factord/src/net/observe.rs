@@ -38,6 +38,11 @@ impl Observe {
         }))
     }
 
+    /// Gives a response to a request that does not come through this layer what every response carries.
+    pub fn stamp(&self, headers: &mut HeaderMap) {
+        add_headers(headers, self.0.next_id());
+    }
+
     /// How many requests are being handled now, but for those that wait.
     pub fn under_way(&self) -> usize {
         self.0.under_way.load(Ordering::Relaxed)
@@ -183,10 +188,7 @@ impl Shared {
         in_flight.increment(1);
         self.under_way.fetch_add(1, Ordering::Relaxed);
         Record {
-            id: RequestId {
-                prefix: self.prefix,
-                number: self.next.fetch_add(1, Ordering::Relaxed),
-            },
+            id: self.next_id(),
             began: Instant::now(),
             method: method_index(request.method()),
             route: self.route(template),
@@ -196,6 +198,13 @@ impl Shared {
                 .map(|client| client.0),
             status: None,
             shared: Arc::clone(self),
+        }
+    }
+
+    fn next_id(&self) -> RequestId {
+        RequestId {
+            prefix: self.prefix,
+            number: self.next.fetch_add(1, Ordering::Relaxed),
         }
     }
 

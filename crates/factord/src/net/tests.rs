@@ -33,6 +33,30 @@ async fn requests_on_one_connection_are_answered_in_order_also_when_they_come_at
 }
 
 #[tokio::test]
+async fn what_is_turned_away_never_reaches_a_handler_and_the_connection_goes_on() {
+    let server = Server::bind(settings()).await.unwrap();
+    let server = server.turning_away(|uri| {
+        let answer = || Response::builder().status(503).body(Body::from("later"));
+        (uri.path() == "/length").then(|| answer().unwrap())
+    });
+    let server = serve(server, routes());
+    let mut client = server.connect().await;
+    for body in ["", "a body that nobody reads"] {
+        let head = format!(
+            "POST /length HTTP/1.1\r\nhost: x\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        );
+        client.write_all((head + body).as_bytes()).await.unwrap();
+        let refused = answer(&mut client).await;
+        assert!(
+            refused.starts_with("HTTP/1.1 503 ") && refused.ends_with("\r\n\r\nlater"),
+            "{refused}"
+        );
+    }
+    assert!(ask(&mut client, "/echo/1").await.ends_with("\r\n\r\n1"));
+}
+
+#[tokio::test]
 async fn a_tls_client_is_served_and_told_apart_from_a_plain_one() {
     let folder = tempfile::tempdir().unwrap();
     let (files, certificate) = write_pair(folder.path(), "localhost");
@@ -396,7 +420,10 @@ struct Running {
 }
 
 async fn start(settings: NetSettings, router: Router) -> Running {
-    let server = Server::bind(settings).await.unwrap();
+    serve(Server::bind(settings).await.unwrap(), router)
+}
+
+fn serve(server: Server, router: Router) -> Running {
     let address = server.address();
     let (stop, stopped) = oneshot::channel::<()>();
     let done = tokio::spawn(server.serve(router, async {

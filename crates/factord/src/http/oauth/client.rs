@@ -40,7 +40,6 @@ impl ClientRequest {
         headers: &HeaderMap,
         body: &mut axum::body::Body,
     ) -> Result<Self, Error> {
-        app.has_time()?;
         let media_type = MediaType::of(headers);
         if media_type == MediaType::Other {
             return Err(Error::UnsupportedMediaType);

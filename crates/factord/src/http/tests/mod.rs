@@ -117,7 +117,6 @@ impl Server {
             body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             metrics: Arc::new(|| "factord_up 1\n".to_owned()),
-            overloaded: Arc::new(|| false),
             observe: Observe::new(7),
         };
         change(&mut state);

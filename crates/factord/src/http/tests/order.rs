@@ -1,7 +1,5 @@
 //! The order in which a request is refused (contract, Fine points): it decides what a stranger learns.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use serde_json::json;
 
 use super::*;
@@ -184,36 +182,4 @@ async fn each_scope_may_do_what_the_contract_gives_it_and_nothing_else() {
         };
         assert_eq!(allowed, expected, "{scope}");
     }
-}
-
-#[tokio::test]
-async fn an_overloaded_service_looks_at_nothing_and_says_when_to_come_again() {
-    let overloaded = Arc::new(AtomicBool::new(false));
-    let server = Server::with(None, |state| {
-        let overloaded = Arc::clone(&overloaded);
-        state.overloaded = Arc::new(move || overloaded.load(Ordering::Relaxed));
-    });
-    let admin = server.admin().await;
-    let person = admin.person().await;
-    let (device, secret) = person.enrol_app().await;
-    server.advance(60);
-    let code = json!({"device_id": device, "otp": person.totp(&secret, 0)});
-
-    overloaded.store(true, Ordering::Relaxed);
-    let stranger = server.client_by("Bearer nonsense");
-    let credentials = json!({"grant_type": "client_credentials"});
-    for refused in [
-        person.post("/verifications", code.clone()).await,
-        person.get("/devices").await,
-        admin.get("/api/2/users").await,
-        stranger.get("/api/2/users").await,
-        stranger.post("/auth/oauth2/v2/token", credentials).await,
-    ] {
-        assert_eq!(refused.status, 503);
-        assert_eq!(refused.header("retry-after"), Some("1"));
-    }
-    assert_eq!(stranger.get("/healthz").await.status, 200);
-
-    overloaded.store(false, Ordering::Relaxed);
-    person.post("/verifications", code).await.accepted();
 }
