@@ -3,6 +3,7 @@
 
 use anyhow::Context;
 use data_encoding::BASE32_NOPAD;
+use factord::clock::Moment;
 use factord::crypto::otp::{self, Algorithm};
 use factord::mfa::ids::{DeviceNumber, UserId, draw_uuid};
 use http::{Method, StatusCode};
@@ -29,7 +30,7 @@ impl Member {
     pub fn drawn(user: u64) -> Self {
         let mut rng = generator(user);
         // What CreateRegistration draws, in its order.
-        draw_uuid(&mut rng);
+        draw_uuid(&mut rng, Moment::default());
         let device = DeviceNumber::draw(&mut rng);
         let mut secret = [0; SECRET_BYTES];
         rng.fill_bytes(&mut secret);

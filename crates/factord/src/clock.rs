@@ -37,6 +37,36 @@ impl Timestamp {
     }
 }
 
+/// A moment to the millisecond: what ids are ordered by. Everything else goes by the [`Timestamp`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(i64);
+
+impl Moment {
+    /// The moment `millis` milliseconds after the epoch.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// The second that it is in.
+    pub const fn timestamp(self) -> Timestamp {
+        Timestamp(self.0.div_euclid(MILLIS))
+    }
+}
+
+/// The beginning of the second; saturates at the ends of the range.
+impl From<Timestamp> for Moment {
+    fn from(second: Timestamp) -> Self {
+        Self(second.0.saturating_mul(MILLIS))
+    }
+}
+
+const MILLIS: i64 = 1_000;
+
 /// RFC 3339, UTC, whole seconds, `Z` (contract, Responses); a moment that no calendar holds shows its bare seconds.
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -50,7 +80,12 @@ impl fmt::Display for Timestamp {
 /// Where the time of a decision comes from.
 pub trait Clock: Send + Sync {
     /// The service's time: the system's, plus what [`Clock::set_offset`] was told.
-    fn now(&self) -> Timestamp;
+    fn moment(&self) -> Moment;
+
+    /// The service's time in whole seconds.
+    fn now(&self) -> Timestamp {
+        self.moment().timestamp()
+    }
 
     /// Seconds by which the service's time is ahead of the system's; 0 but under `factord dev`.
     fn offset(&self) -> i64;
@@ -70,9 +105,9 @@ impl Clock for SystemClock {
         clippy::disallowed_methods,
         reason = "this is the one place that asks the system"
     )]
-    fn now(&self) -> Timestamp {
-        let now = jiff::Timestamp::now().as_second();
-        Timestamp(now).plus(self.offset())
+    fn moment(&self) -> Moment {
+        let now = jiff::Timestamp::now().as_millisecond();
+        Moment(now.saturating_add(self.offset().saturating_mul(MILLIS)))
     }
 
     fn offset(&self) -> i64 {
@@ -107,8 +142,8 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> Timestamp {
-        self.start.plus(self.offset())
+    fn moment(&self) -> Moment {
+        self.start.plus(self.offset()).into()
     }
 
     fn offset(&self) -> i64 {
@@ -141,6 +176,21 @@ pub fn system_rng() -> impl CryptoRng + Send + 'static {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_moment_is_in_the_second_that_began_before_it() {
+        for (millis, second) in [
+            (0, 0),
+            (999, 0),
+            (1_000, 1),
+            (-1, -1),
+            (1_700_000_000_123, 1_700_000_000),
+        ] {
+            assert_eq!(Moment::from_millis(millis).timestamp().seconds(), second);
+        }
+        let second = Timestamp::from_seconds(1_700_000_000);
+        assert_eq!(Moment::from(second).timestamp(), second);
+    }
 
     #[test]
     fn a_timestamp_reads_as_whole_seconds_in_utc() {

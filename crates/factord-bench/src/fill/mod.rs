@@ -143,6 +143,7 @@ impl Deciding<'_> {
             &mut Draft {
                 core: &self.recorder.core,
                 now: self.recorder.at,
+                moment: self.recorder.at.into(),
                 rng: &mut self.rng,
                 user,
                 history: &mut History::default(),

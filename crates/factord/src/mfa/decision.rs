@@ -10,7 +10,7 @@ use super::ids::{DeviceId, DeviceNumber};
 use super::refusal::Refusal;
 use super::user::{Ending, Finished, Status, User};
 use crate::audit::{Action, Event, Reason, Repeatable};
-use crate::clock::Timestamp;
+use crate::clock::{Moment, Timestamp};
 use crate::crypto::tokens::TokenHash;
 use crate::delivery::message::Message;
 use crate::factor::Ceremony;
@@ -54,6 +54,8 @@ pub struct Draft<'a> {
     pub core: &'a Core,
     /// The time of the decision.
     pub now: Timestamp,
+    /// The same, for the ids that are drawn.
+    pub moment: Moment,
     /// The generator for codes, secrets and ids.
     pub rng: &'a mut dyn CryptoRng,
     /// The user; committed if it changed.

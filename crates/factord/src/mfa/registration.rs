@@ -62,7 +62,7 @@ impl Decide for CreateRegistration {
         let description = factor.description();
         let destination = destination(description, draft.user);
         let mut registration = Registration {
-            id: super::ids::draw_uuid(draft.rng),
+            id: super::ids::draw_uuid(draft.rng, draft.moment),
             device: draft.draw_device_number(),
             factor_id: self.factor_id,
             display_name: self.display_name.clone(),

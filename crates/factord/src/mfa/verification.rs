@@ -122,7 +122,7 @@ impl CreateVerification {
         gate(draft.user, Some(&device), description, now, core).pass()?;
 
         let mut verification = Verification {
-            id: super::ids::draw_uuid(draft.rng),
+            id: super::ids::draw_uuid(draft.rng, draft.moment),
             device: number,
             factor_id: device.factor_id,
             created_at: now,

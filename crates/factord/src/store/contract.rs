@@ -1097,7 +1097,7 @@ pub(super) fn count_of(user: &User) -> i64 {
     count.and_then(serde_json::Value::as_i64).unwrap_or(0)
 }
 
-fn open_verification(id: Uuid) -> impl Decide<Answer = ()> {
+pub(super) fn open_verification(id: Uuid) -> impl Decide<Answer = ()> {
     command(move |draft| {
         let device = DeviceNumber::draw(draft.rng);
         draft.user.mfa.verifications.push(Verification {
@@ -1120,7 +1120,7 @@ fn open_verification(id: Uuid) -> impl Decide<Answer = ()> {
 }
 
 /// Accepts a pending verification.
-fn finish(id: Uuid) -> impl Decide<Answer = ()> {
+pub(super) fn finish(id: Uuid) -> impl Decide<Answer = ()> {
     command(move |draft| {
         let pending = &mut draft.user.mfa.verifications;
         let index = pending.iter().position(|it| it.id == id);

@@ -4,7 +4,7 @@
 use rand::CryptoRng;
 
 use super::{Job, StoreError, UserFilter};
-use crate::clock::Timestamp;
+use crate::clock::Moment;
 use crate::crypto::keys::KeyedHash;
 use crate::mfa::Core;
 use crate::mfa::decision::{Draft, Effects, Reads};
@@ -26,7 +26,7 @@ pub(super) fn run(
     job: &mut dyn Job,
     state: State<'_>,
     core: &Core,
-    now: Timestamp,
+    moment: Moment,
     rng: &mut dyn CryptoRng,
 ) -> Effects {
     let State {
@@ -38,7 +38,8 @@ pub(super) fn run(
     let mut effects = Effects::default();
     job.run(&mut Draft {
         core,
-        now,
+        now: moment.timestamp(),
+        moment,
         rng,
         user,
         history,

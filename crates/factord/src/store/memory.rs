@@ -95,7 +95,9 @@ impl MemoryStore {
     }
 
     fn decide(&self, id: UserId, job: &mut dyn Job) -> Result<bool, StoreError> {
-        let (tables, core, now) = (&mut *self.tables(), self.cores.current(), self.clock.now());
+        let (tables, core) = (&mut *self.tables(), self.cores.current());
+        let moment = self.clock.moment();
+        let now = moment.timestamp();
         let Some(mut user) = tables.users.get(&id).cloned() else {
             return Ok(false);
         };
@@ -123,7 +125,7 @@ impl MemoryStore {
             hardware: &mut hardware,
             finished: finished.as_ref(),
         };
-        let effects = deciding::run(job, state, &core, now, &mut *tables.rng);
+        let effects = deciding::run(job, state, &core, moment, &mut *tables.rng);
         if tables.has_username(&user.profile, Some(id)) {
             return Err(StoreError::Conflict("username"));
         }

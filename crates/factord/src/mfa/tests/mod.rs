@@ -117,6 +117,7 @@ impl World {
             &mut Draft {
                 core: &self.core,
                 now: self.now,
+                moment: self.now.into(),
                 rng: &mut self.rng,
                 user: &mut self.user,
                 history,

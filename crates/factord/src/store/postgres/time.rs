@@ -4,7 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 
 /// The time by the database, and the offset of `factord dev` that is kept in it.
 #[derive(Debug, Default)]
@@ -30,13 +30,13 @@ impl DatabaseClock {
             at: Instant::now(),
             offset,
         });
-        at(server, offset)
+        at(server, offset).timestamp()
     }
 
     /// The server's time of day now, as far as it is known.
     pub(super) fn server_seconds(&self) -> Option<i64> {
         let seen = (*self.seen())?;
-        Some(at(seen.server + seen.at.elapsed(), 0).seconds())
+        Some(at(seen.server + seen.at.elapsed(), 0).timestamp().seconds())
     }
 
     fn seen(&self) -> std::sync::MutexGuard<'_, Option<Seen>> {
@@ -45,9 +45,9 @@ impl DatabaseClock {
 }
 
 impl Clock for DatabaseClock {
-    fn now(&self) -> Timestamp {
+    fn moment(&self) -> Moment {
         let seen = *self.seen();
-        seen.map_or_else(Timestamp::default, |seen| {
+        seen.map_or_else(Moment::default, |seen| {
             at(seen.server + seen.at.elapsed(), seen.offset)
         })
     }
@@ -63,6 +63,7 @@ impl Clock for DatabaseClock {
     }
 }
 
-fn at(server: Duration, offset: i64) -> Timestamp {
-    Timestamp::from_seconds(i64::try_from(server.as_secs()).unwrap_or(i64::MAX)).plus(offset)
+fn at(server: Duration, offset: i64) -> Moment {
+    let millis = i64::try_from(server.as_millis()).unwrap_or(i64::MAX);
+    Moment::from_millis(millis.saturating_add(offset.saturating_mul(1_000)))
 }

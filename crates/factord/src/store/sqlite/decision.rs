@@ -3,7 +3,7 @@
 use rusqlite::{CachedStatement, Connection, OptionalExtension};
 
 use super::error::{is_conflict, unreadable};
-use super::users::{self, StoredUser};
+use super::users::{self, Newest, StoredUser};
 use super::writer::{Work, Writing};
 use super::{events, hardware, messages};
 use crate::clock::Timestamp;
@@ -72,9 +72,9 @@ fn decide(writing: &mut Writing<'_>, id: UserId, job: &mut dyn Job) -> Result<bo
         hardware: &mut hardware,
         finished: finished.as_ref(),
     };
-    let effects = deciding::run(job, state, writing.core, writing.now, writing.rng);
+    let effects = deciding::run(job, state, writing.core, writing.moment, writing.rng);
     if let Some(key) = destination.filter(|_| history != before) {
-        keep_history(conn, &key, &history, writing.now)?;
+        keep_history(conn, &key, &history, writing.now())?;
     }
     for (id, changed) in &hardware {
         if known.get(id) != Some(changed) {
@@ -91,8 +91,8 @@ fn apply(
     user: &User,
     effects: &Effects,
 ) -> Result<(), StoreError> {
-    let (conn, id, now) = (writing.conn, user.id, writing.now);
-    let mut last_event = stored.last_event;
+    let (conn, id, now) = (writing.conn, user.id, writing.now());
+    let mut last_event = stored.newest.event;
     for event in &effects.events {
         last_event = events::insert(conn, id, event, Some(last_event), now)?;
     }
@@ -105,12 +105,24 @@ fn apply(
     }
     if effects.delete_user {
         writing.tell.empty_log = true;
-        return delete(conn, id, last_event);
+        return delete(
+            conn,
+            id,
+            Newest {
+                event: last_event,
+                ..stored.newest
+            },
+        );
     }
-    keep(conn, stored, user, last_event)?;
+    let mut last_finished = stored.newest.finished;
     for finished in &effects.finished {
-        keep_finished(conn, id, finished, now)?;
+        last_finished = Some(keep_finished(conn, id, finished, last_finished, now)?);
     }
+    let newest = Newest {
+        event: last_event,
+        finished: last_finished,
+    };
+    keep(conn, stored, user, newest)?;
     for link in &effects.links {
         keep_link(conn, id, link)?;
     }
@@ -125,7 +137,7 @@ fn keep(
     conn: &Connection,
     stored: &StoredUser,
     user: &User,
-    last_event: i64,
+    newest: Newest,
 ) -> Result<(), StoreError> {
     let (profile, mfa) = (users::json(&user.profile)?, users::json(&user.mfa)?);
     let (id, expiry) = (
@@ -137,7 +149,7 @@ fn keep(
         return conn
             .prepare_cached(
                 "UPDATE users SET username = ?2, email = ?3, external_id = ?4, profile = ?5, mfa = ?6, next_expiry = ?7,
-                 last_event = ?8 WHERE id = ?1",
+                 last_event = ?8, last_finished = ?9 WHERE id = ?1",
             )?
             .execute((
                 id,
@@ -147,7 +159,8 @@ fn keep(
                 profile,
                 mfa,
                 expiry,
-                last_event,
+                newest.event,
+                newest.finished,
             ))
             .map(drop)
             .map_err(|error| {
@@ -158,11 +171,11 @@ fn keep(
                 }
             });
     }
-    if mfa != stored.mfa || last_event != stored.last_event {
+    if mfa != stored.mfa || newest != stored.newest {
         conn.prepare_cached(
-            "UPDATE users SET mfa = ?2, next_expiry = ?3, last_event = ?4 WHERE id = ?1",
+            "UPDATE users SET mfa = ?2, next_expiry = ?3, last_event = ?4, last_finished = ?5 WHERE id = ?1",
         )?
-        .execute((id, mfa, expiry, last_event))?;
+        .execute((id, mfa, expiry, newest.event, newest.finished))?;
     }
     Ok(())
 }
@@ -174,7 +187,7 @@ pub(super) fn end_expired(writing: &mut Writing<'_>, limit: usize) -> Result<usi
         .prepare_cached(
             "SELECT id FROM users WHERE next_expiry <= ?1 ORDER BY next_expiry LIMIT ?2",
         )?
-        .query_map((writing.now.seconds(), super::integer(limit)), |row| {
+        .query_map((writing.now().seconds(), super::integer(limit)), |row| {
             row.get(0)
         })?
         .collect::<Result<_, _>>()?;
@@ -184,22 +197,26 @@ pub(super) fn end_expired(writing: &mut Writing<'_>, limit: usize) -> Result<usi
     Ok(due.len())
 }
 
+/// Writes what has finished after the one before of the same user, and gives its id.
 fn keep_finished(
     conn: &Connection,
     user: UserId,
     finished: &Finished,
+    previous: Option<[u8; 16]>,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<[u8; 16], StoreError> {
+    let id = finished.id().into_bytes();
     conn.prepare_cached(
-        "INSERT INTO finished (user_id, id, finished_at, document) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO finished (id, user_id, finished_at, previous, document) VALUES (?1, ?2, ?3, ?4, ?5)",
     )?
     .execute((
+        id,
         user.get(),
-        finished.id().as_bytes(),
         now.seconds(),
+        previous,
         users::json(finished)?,
     ))?;
-    Ok(())
+    Ok(id)
 }
 
 fn keep_link(conn: &Connection, user: UserId, link: &Link) -> Result<(), StoreError> {
@@ -208,10 +225,9 @@ fn keep_link(conn: &Connection, user: UserId, link: &Link) -> Result<(), StoreEr
     Ok(())
 }
 
-fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreError> {
-    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 6] = [
+fn delete(conn: &Connection, user: UserId, newest: Newest) -> Result<(), StoreError> {
+    let statements: [fn(&Connection) -> rusqlite::Result<CachedStatement<'_>>; 5] = [
         |conn| conn.prepare_cached("DELETE FROM users WHERE id = ?1"),
-        |conn| conn.prepare_cached("DELETE FROM finished WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM messages WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM outbox WHERE user_id = ?1"),
         |conn| conn.prepare_cached("DELETE FROM links WHERE user_id = ?1"),
@@ -220,7 +236,27 @@ fn delete(conn: &Connection, user: UserId, last_event: i64) -> Result<(), StoreE
     for prepare in statements {
         prepare(conn)?.execute([user.get()])?;
     }
-    events::keep_trail(conn, user, last_event)?;
+    forget_finished(conn, user, newest.finished)?;
+    events::keep_trail(conn, user, newest.event)?;
+    Ok(())
+}
+
+/// Deletes what a user has finished. The chain ends where the clean-up has begun to delete: the rest is about to go, too.
+fn forget_finished(
+    conn: &Connection,
+    user: UserId,
+    newest: Option<[u8; 16]>,
+) -> Result<(), StoreError> {
+    conn.prepare_cached(
+        "WITH RECURSIVE chain (id, previous) AS (
+             SELECT id, previous FROM finished WHERE id = ?2 AND user_id = ?1
+             UNION ALL
+             SELECT before.id, before.previous
+             FROM chain JOIN finished AS before ON before.id = chain.previous AND before.user_id = ?1
+         )
+         DELETE FROM finished WHERE user_id = ?1 AND id IN (SELECT id FROM chain)",
+    )?
+    .execute((user.get(), newest))?;
     Ok(())
 }
 

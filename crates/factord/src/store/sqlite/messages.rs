@@ -30,7 +30,7 @@ pub(super) fn insert(
         )?
         .execute((
             user.get(),
-            writing.now.seconds(),
+            writing.now().seconds(),
             message.expires_at.seconds(),
             sealed.as_str(),
         ))?;

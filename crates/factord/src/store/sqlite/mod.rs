@@ -1,6 +1,7 @@
 //! The store on SQLite: one file, one thread that writes in groups, and readers that wait for it only to show nothing that
 //! is not durable.
 
+mod copying;
 mod credentials;
 mod decision;
 mod error;
@@ -42,6 +43,7 @@ use crate::mfa::cores::Cores;
 use crate::mfa::hardware::{Hardware, Known};
 use crate::mfa::ids::UserId;
 use crate::mfa::user::{Profile, User};
+use copying::Copying;
 use decision::Decision;
 pub use open::{OpenError, backup, schema};
 use progress::Progress;
@@ -78,7 +80,7 @@ impl SqliteStore {
 
     fn open_in(folder: &Path, mut surroundings: Surroundings) -> Result<Self, OpenError> {
         let path = folder.join(FILE);
-        let conn = open::writer(
+        let mut conn = open::writer(
             &path,
             &surroundings.cores.current().keys,
             &mut *surroundings.rng,
@@ -89,7 +91,13 @@ impl SqliteStore {
             path: folder.join(LOG),
             source,
         })?;
-        let started = Writer::start(conn, log, surroundings).map_err(OpenError::Thread)?;
+        let large = surroundings.large;
+        let copying = Copying::take_over(&mut conn, path.clone(), large);
+        let copying = copying.map_err(|source| OpenError::Sqlite {
+            path: path.clone(),
+            source,
+        })?;
+        let started = Writer::start(conn, log, copying, surroundings).map_err(OpenError::Thread)?;
         Ok(Self {
             cores,
             clock,
@@ -189,7 +197,7 @@ impl Store for SqliteStore {
     }
 
     fn insert_credential(&self, credential: Credential) -> Answer<'_, ()> {
-        self.write(move |writing| credentials::insert(writing.conn, &credential, writing.now))
+        self.write(move |writing| credentials::insert(writing.conn, &credential, writing.now()))
     }
 
     fn credential(&self, id: String) -> Answer<'_, Option<Credential>> {
@@ -201,7 +209,7 @@ impl Store for SqliteStore {
     }
 
     fn revoke_credential(&self, id: String) -> Answer<'_, bool> {
-        self.write(move |writing| credentials::revoke(writing.conn, &id, writing.now))
+        self.write(move |writing| credentials::revoke(writing.conn, &id, writing.now()))
     }
 
     fn insert_token(&self, pair: TokenPair) -> Answer<'_, ()> {
@@ -326,6 +334,7 @@ impl Surroundings {
             commit: Box::new(writer::commit),
             sync: Box::new(File::sync_data),
             patience: PATIENCE,
+            large: copying::LARGE,
         }
     }
 }

@@ -286,8 +286,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../migrations/sqlite/0001_initial.s
 
 /// Until the store is open a commit returns when the log is synced. What is deleted is overwritten, also in pages that become free: they are
 /// in the cache already, and so it costs little. Older versions stay in the log until the next idle clean-up, or until
-/// it is written over after 32 MiB. A longer one stops everybody for longer when it is copied into the file (a third of a
-/// second instead of a fifth, with 300,000 users), a shorter one more often (at 16 MiB the rate was a tenth lower).
+/// it is written over after 32 MiB. A store that is open [copies](super::copying) the log by itself.
 pub(super) const WRITER_SETTINGS: &str = "
     PRAGMA synchronous = FULL;
     PRAGMA cache_size = -65536;

@@ -11,7 +11,9 @@ use std::task::Poll;
 use rusqlite::ffi;
 use tempfile::TempDir;
 
-use super::super::contract::{START, World, command, core, count_of, count_up, send};
+use super::super::contract::{
+    START, World, command, core, count_of, count_up, finish, open_verification, send,
+};
 use super::*;
 use crate::clock::ManualClock;
 use crate::mfa::decision::Decide;
@@ -93,6 +95,65 @@ async fn a_write_that_fails_in_a_group_fails_alone() {
     assert_eq!(results[1], Err(StoreError::Conflict("username")));
     assert_eq!(results[2], Ok(Some(Ok(2))));
     assert_eq!(world.count(user).await, 2);
+}
+
+#[tokio::test]
+async fn what_a_deleted_user_has_finished_is_deleted_too() {
+    let world = World::on_sqlite();
+    let (ada, bob) = (world.user("ada").await.id, world.user("bob").await.id);
+    for number in 1..=5 {
+        for user in [ada, bob] {
+            let id = Uuid::from_u128(number);
+            world.decide(user, open_verification(id)).await.unwrap();
+            world.decide(user, finish(id)).await.unwrap();
+        }
+    }
+    world.clock.advance(86_400);
+    // Two of ada's five and one of bob's are gone before.
+    world.store.clean_up(3).await.unwrap();
+    let id = Uuid::from_u128(6);
+    world.decide(ada, open_verification(id)).await.unwrap();
+    world.decide(ada, finish(id)).await.unwrap();
+    world.decide(ada, DeleteUser).await.unwrap();
+    let conn = Connection::open(world.folder.path().join(FILE)).unwrap();
+    let owners: Vec<i64> = conn
+        .prepare("SELECT user_id FROM finished")
+        .unwrap()
+        .query_map((), |row| row.get(0))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert_eq!(owners, [bob.get(); 4]);
+}
+
+#[tokio::test]
+async fn the_log_of_a_large_file_is_copied_beforehand_and_that_of_a_small_one_in_the_end() {
+    for large in [0, u64::MAX] {
+        let world = Scene::of(|surroundings| surroundings.large = large);
+        let length = |name: &str| {
+            std::fs::metadata(world.folder.path().join(name))
+                .unwrap()
+                .len()
+        };
+        for _ in 0..3 {
+            world.fill_a_thousand_pages().await;
+        }
+        if large == 0 {
+            in_time(async || length(FILE) > 1_000 * 4_096).await;
+        } else {
+            assert!(length(FILE) < 1_000 * 4_096);
+        }
+        for _ in 0..17 {
+            world.fill_a_thousand_pages().await;
+        }
+        assert!(length(FILE) > 8_000 * 4_096);
+        assert!(length(LOG) < 10_000 * 4_200);
+        let filled = "SELECT count(*) FROM filler WHERE length(bytes) = 4000000";
+        let filled = world
+            .store
+            .read(move |conn| Ok(conn.query_row(filled, (), |row| row.get::<_, i64>(0))?));
+        assert_eq!(filled.await, Ok(20));
+    }
 }
 
 #[tokio::test]
@@ -521,6 +582,15 @@ impl Scene {
         }
     }
 
+    async fn fill_a_thousand_pages(&self) {
+        let fill = "CREATE TABLE IF NOT EXISTS filler (bytes BLOB);
+                    INSERT INTO filler VALUES (zeroblob(4000000))";
+        let filled = self
+            .store
+            .write(move |writing| Ok(writing.conn.execute_batch(fill)?));
+        filled.await.unwrap();
+    }
+
     async fn user(&self) -> UserId {
         let profile = Profile {
             username: None,
@@ -647,4 +717,15 @@ fn files_hold(folder: &Path, text: &str) -> bool {
         .unwrap()
         .map(|file| std::fs::read(file.unwrap().path()).unwrap())
         .any(|bytes| bytes.windows(text.len()).any(|it| it == text.as_bytes()))
+}
+
+async fn in_time(mut condition: impl AsyncFnMut() -> bool) {
+    let reached = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), reached)
+        .await
+        .expect("it comes in time");
 }

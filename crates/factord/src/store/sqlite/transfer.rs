@@ -189,7 +189,7 @@ fn rows(
             "settings" => {
                 format!("SELECT {columns} FROM settings WHERE name NOT IN ('{own}') ORDER BY name")
             }
-            "finished" => format!("SELECT {columns} FROM finished ORDER BY number"),
+            "finished" => format!("SELECT {columns} FROM finished ORDER BY id, user_id"),
             "counters" => LAST_IDS.to_owned(),
             _ => format!(
                 "SELECT {columns} FROM {name} ORDER BY {}",
@@ -271,6 +271,9 @@ fn load(conn: &Connection, stream: &mut Reader) -> Result<(), TransferError> {
                             error.into()
                         }
                     })?;
+                if TABLES[row.table].name == "finished" {
+                    chain(conn, &row)?;
+                }
             }
         }
     }
@@ -298,6 +301,17 @@ fn bound(value: &Value) -> rusqlite::types::Value {
         Value::Text(text) => Bound::Text(text.clone()),
         Value::Bytes(bytes) => Bound::Blob(bytes.clone()),
     }
+}
+
+/// Puts what has finished before the rest of what its user has finished.
+fn chain(conn: &Connection, row: &Row) -> Result<(), TransferError> {
+    let (user, id) = (row.integer(1), bound(&row.values[2]));
+    let sql = "UPDATE finished SET previous = (SELECT last_finished FROM users WHERE id = ?1)
+               WHERE id = ?2 AND user_id = ?1";
+    conn.prepare_cached(sql)?.execute((user, &id))?;
+    let sql = "UPDATE users SET last_finished = ?2 WHERE id = ?1";
+    conn.prepare_cached(sql)?.execute((user, &id))?;
+    Ok(())
 }
 
 /// What a user is looked up by, and when something of theirs expires first.

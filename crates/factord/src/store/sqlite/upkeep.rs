@@ -40,7 +40,7 @@ pub(super) fn clean_up(writing: &mut Writing<'_>, limit: usize) -> Result<usize,
     ];
     let mut deleted = decision::end_expired(writing, limit)?;
     for (sql, kept) in steps {
-        let before = writing.now.plus(-kept).seconds();
+        let before = writing.now().plus(-kept).seconds();
         deleted += writing
             .conn
             .prepare_cached(sql)?
@@ -62,14 +62,14 @@ pub(super) fn end_sessions(writing: &mut Writing<'_>) -> Result<usize, StoreErro
 
 /// Writes something, to see that it can be done: once a second at most, however many ask.
 pub(super) fn ping(writing: &mut Writing<'_>) -> Result<(), StoreError> {
-    if setting(writing.conn, "pinged_at")? == Some(writing.now.to_string()) {
+    if setting(writing.conn, "pinged_at")? == Some(writing.now().to_string()) {
         return Ok(());
     }
-    set_setting(writing.conn, "pinged_at", &writing.now.to_string())
+    set_setting(writing.conn, "pinged_at", &writing.now().to_string())
 }
 
-const DELETE_FINISHED: &str = "DELETE FROM finished WHERE finished_at <= ?1 AND number IN
-    (SELECT number FROM finished ORDER BY number LIMIT ?2)";
+const DELETE_FINISHED: &str = "DELETE FROM finished WHERE finished_at <= ?1 AND (id, user_id) IN
+    (SELECT id, user_id FROM finished ORDER BY id, user_id LIMIT ?2)";
 const DELETE_TOKENS: &str = "DELETE FROM tokens WHERE access IN
     (SELECT access FROM tokens WHERE expires_at <= ?1 ORDER BY expires_at LIMIT ?2)";
 const DELETE_HISTORIES: &str = "DELETE FROM histories WHERE destination IN

@@ -17,17 +17,26 @@ use crate::store::deciding::Lookup;
 
 /// A user's row as it was read, to see later what changed.
 pub(super) struct StoredUser {
-    /// The newest audit event; 0 where it was not asked for.
-    pub last_event: i64,
+    /// Where the user's chains begin; empty where that was not asked for.
+    pub newest: Newest,
     pub profile: String,
     pub mfa: String,
+}
+
+/// Where a user's chains begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Newest {
+    /// The newest audit event.
+    pub event: i64,
+    /// The id of the registration or verification that finished last.
+    pub finished: Option<[u8; 16]>,
 }
 
 impl StoredUser {
     /// Takes a row that begins with `profile, mfa`.
     pub fn from_row(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self {
-            last_event: 0,
+            newest: Newest::default(),
             profile: row.get(0)?,
             mfa: row.get(1)?,
         })
@@ -46,10 +55,13 @@ impl StoredUser {
 /// The row of a user, for a decision.
 pub(super) fn stored(conn: &Connection, id: UserId) -> Result<Option<StoredUser>, StoreError> {
     Ok(conn
-        .prepare_cached("SELECT profile, mfa, last_event FROM users WHERE id = ?1")?
+        .prepare_cached("SELECT profile, mfa, last_event, last_finished FROM users WHERE id = ?1")?
         .query_row([id.get()], |row| {
             Ok(StoredUser {
-                last_event: row.get(2)?,
+                newest: Newest {
+                    event: row.get(2)?,
+                    finished: row.get(3)?,
+                },
                 ..StoredUser::from_row(row)?
             })
         })
@@ -62,7 +74,7 @@ pub(super) fn finished(
     user: UserId,
     id: Uuid,
 ) -> Result<Option<Finished>, StoreError> {
-    conn.prepare_cached("SELECT document FROM finished WHERE user_id = ?1 AND id = ?2")?
+    conn.prepare_cached("SELECT document FROM finished WHERE id = ?2 AND user_id = ?1")?
         .query_row((user.get(), id.as_bytes()), |row| row.get::<_, String>(0))
         .optional()?
         .map(|document| read_finished(&document))
@@ -90,7 +102,7 @@ pub(super) fn load(
 ) -> Result<Option<(User, Option<Finished>)>, StoreError> {
     let row = conn
         .prepare_cached(
-            "SELECT profile, mfa, document FROM users LEFT JOIN finished ON user_id = users.id AND finished.id = ?2
+            "SELECT profile, mfa, document FROM users LEFT JOIN finished ON finished.id = ?2 AND user_id = users.id
              WHERE users.id = ?1",
         )?
         .query_row(
@@ -133,7 +145,7 @@ pub(super) fn create(writing: &mut Writing<'_>, profile: &Profile) -> Result<Use
         action: Action::CreateUser,
         refused: None,
     };
-    let first_event = events::insert(conn, id, &event, None, writing.now)?;
+    let first_event = events::insert(conn, id, &event, None, writing.now())?;
     conn.prepare_cached("UPDATE users SET last_event = ?2 WHERE id = ?1")?
         .execute((id.get(), first_event))?;
     Ok(User {

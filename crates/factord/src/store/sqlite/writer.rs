@@ -15,12 +15,13 @@ use rand::CryptoRng;
 use rusqlite::Connection;
 use tokio::sync::{Notify, watch};
 
+use super::copying::Copying;
 use super::error::changed_nothing;
 use super::open;
 use super::pace::Pace;
 use super::progress::Progress;
 use super::queue::{NotTaken, Queue, Waiting};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, Moment, Timestamp};
 use crate::mfa::Core;
 use crate::mfa::cores::Cores;
 use crate::store::StoreError;
@@ -42,11 +43,18 @@ pub(super) struct Writing<'a> {
     /// What every decision knows.
     pub core: &'a Core,
     /// The time of the work.
-    pub now: Timestamp,
+    pub moment: Moment,
     /// The generator.
     pub rng: &'a mut dyn CryptoRng,
     /// Whom the commit has to tell.
     pub tell: &'a mut Tell,
+}
+
+impl Writing<'_> {
+    /// The time of the work in whole seconds.
+    pub const fn now(&self) -> Timestamp {
+        self.moment.timestamp()
+    }
 }
 
 /// Whom a commit has to tell, and what it leaves to do.
@@ -104,6 +112,8 @@ pub(super) struct Surroundings {
     pub sync: SyncLog,
     /// How long work may wait before the store is congested.
     pub patience: Duration,
+    /// Bytes from which on a file is [large](Copying).
+    pub large: u64,
 }
 
 /// Ends the process, for the reason that it is given.
@@ -150,7 +160,12 @@ impl Congestion {
 
 impl Writer {
     /// Starts the thread.
-    pub fn start(conn: Connection, log: File, surroundings: Surroundings) -> io::Result<Started> {
+    pub fn start(
+        conn: Connection,
+        log: File,
+        copying: Copying,
+        surroundings: Surroundings,
+    ) -> io::Result<Started> {
         let queue = Arc::new(Queue::default());
         let Surroundings {
             cores,
@@ -161,6 +176,7 @@ impl Writer {
             commit,
             sync,
             patience,
+            large: _,
         } = surroundings;
         let congestion = Arc::new(Congestion::default());
         let (progress, durable) = Progress::new();
@@ -179,6 +195,7 @@ impl Writer {
                 rng,
             },
             commit,
+            copying,
             log,
             sync,
             signals,
@@ -226,6 +243,7 @@ struct Loop {
     arrivals: Arrivals,
     decider: Decider,
     commit: Commit,
+    copying: Copying,
     log: File,
     sync: SyncLog,
     signals: Signals,
@@ -275,6 +293,7 @@ impl Loop {
             let group = self.settle(vec![first], true)?;
             emptying |= group.tell.empty_log;
             self.finish(group)?;
+            self.copying.go_on(&self.decider.conn);
             // While there always is something waiting, the log is written over within seconds.
             if emptying && !self.arrivals.has_news() {
                 emptying = !self.empty_log();
@@ -382,14 +401,14 @@ impl Decider {
         let mut writing = Writing {
             conn: &self.conn,
             core: &core,
-            now: self.clock.now(),
+            moment: self.clock.moment(),
             rng: &mut *self.rng,
             tell,
         };
         let mut done = 0;
         loop {
             for work in &mut works[done..] {
-                writing.now = self.clock.now();
+                writing.moment = self.clock.moment();
                 work.run(&mut writing)?;
             }
             done = works.len();

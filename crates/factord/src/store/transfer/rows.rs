@@ -219,8 +219,8 @@ impl Tallying {
 }
 
 /// Everything that goes into a stream. Left out is what is computed from the rest (what users are looked up by, when
-/// something of theirs expires next), what has a meaning for one database alone (versions of rows, the order in which SQLite
-/// keeps what has finished), and requests counted by the nodes in the current hour.
+/// something of theirs expires next), what has a meaning for one database alone (versions of rows, the chain by
+/// which SQLite finds what a user has finished), and requests counted by the nodes in the current hour.
 pub const TABLES: [Table; 13] = [
     table("settings", &[("name", Type::Text), ("value", Type::Text)]),
     table(

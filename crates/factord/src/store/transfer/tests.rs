@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use super::super::contract::{START, command, core, count_up, send};
+use super::super::contract::{START, command, core, count_up, finish, open_verification, send};
 use super::super::postgres::tests::{connect, profile, scratch};
 use super::super::postgres::{PostgresSettings, PostgresStore};
 use super::super::sqlite::{self, SqliteStore};
@@ -17,6 +17,8 @@ use crate::auth::scope::Scope;
 use crate::clock::{Clock, ManualClock, Timestamp};
 use crate::crypto::keys::{Keys, MasterKey};
 use crate::crypto::tokens::TokenHash;
+use crate::mfa::ids::UserId;
+use crate::mfa::profile::DeleteUser;
 
 fn keys(seed: u64) -> Keys {
     Keys::derive(&MasterKey::generate(&mut StdRng::seed_from_u64(seed)))
@@ -135,7 +137,7 @@ proptest! {
 }
 
 /// Columns that are not carried, each with the reason.
-const LEFT_OUT: [(&str, &str, &str); 12] = [
+const LEFT_OUT: [(&str, &str, &str); 13] = [
     ("users", "username", "computed from the profile"),
     ("users", "email", "computed from the profile"),
     ("users", "external_id", "computed from the profile"),
@@ -143,7 +145,16 @@ const LEFT_OUT: [(&str, &str, &str); 12] = [
     ("users", "version", "says what one database has read"),
     ("histories", "version", "says what one database has read"),
     ("hardware", "version", "says what one database has read"),
-    ("finished", "number", "the order in which SQLite keeps them"),
+    (
+        "finished",
+        "previous",
+        "the order in which one database came to know them",
+    ),
+    (
+        "users",
+        "last_finished",
+        "the order in which one database came to know them",
+    ),
     ("rate_windows", "*", "the requests of the current hour"),
     ("schema_migrations", "*", "the schema of one database"),
     ("sqlite_sequence", "*", "carried as counters"),
@@ -256,8 +267,39 @@ async fn fill(store: &dyn Store) {
                 .await
                 .unwrap();
             decide(store, user, send("1")).await.unwrap();
+            finish_three(store, user).await;
         }
     }
+}
+
+async fn finish_three(store: &dyn Store, user: UserId) {
+    for number in 1..=3 {
+        let id = uuid::Uuid::from_u128(number);
+        decide(store, user, open_verification(id)).await.unwrap();
+        decide(store, user, finish(id)).await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_imported_user_has_finished_is_deleted_with_the_user() {
+    let (from, to) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let from = Location::Directory(from.path().to_owned());
+    let store = open(&from).await;
+    let mut users = Vec::new();
+    for name in ["ada", "bob"] {
+        let user = store.create_user(profile(name)).await.unwrap().id;
+        finish_three(&*store, user).await;
+        users.push(user);
+    }
+    let (bytes, _) = export(&from).await;
+    let there = Location::Directory(to.path().to_owned());
+    import(&there, &bytes).await;
+    let store = open(&there).await;
+    decide(&*store, users[0], DeleteUser).await.unwrap();
+    let conn = rusqlite::Connection::open(to.path().join(sqlite::FILE)).unwrap();
+    let left = "SELECT count(*) FILTER (WHERE user_id = ?1), count(*) FROM finished";
+    let left = conn.query_row(left, [users[0].get()], |row| Ok((row.get(0)?, row.get(1)?)));
+    assert_eq!(left, Ok((0, 3)));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,27 +9,29 @@ CREATE TABLE users (
     username TEXT UNIQUE,
     email TEXT,
     external_id TEXT,
-    -- The newest audit event about the user.
+    -- The newest audit event about the user, and the newest of what the user has finished.
     last_event INTEGER NOT NULL,
+    last_finished BLOB,
     profile TEXT NOT NULL,
     mfa TEXT NOT NULL,
     -- When something pending of the user expires first, for the clean-up.
     next_expiry INTEGER
 ) STRICT;
 CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
-CREATE INDEX users_by_next_expiry ON users (next_expiry) WHERE next_expiry IS NOT NULL;
+-- With the event of the decision, which rises, so that what begins at about the same time goes to the same page.
+CREATE INDEX users_by_next_expiry ON users (next_expiry, last_event) WHERE next_expiry IS NOT NULL;
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
 
--- Registrations and verifications that have ended, readable for a while. Rows are added at the end and deleted from the
--- beginning, so that their order is that of time, and it takes no index to find the old ones.
+-- Registrations and verifications that have ended, readable for a while. Their ids go by time: rows are added near the end and
+-- deleted from the beginning. Each points to the one that the same user finished before, as events do.
 CREATE TABLE finished (
-    number INTEGER PRIMARY KEY,
-    user_id INTEGER NOT NULL,
     id BLOB NOT NULL,
+    user_id INTEGER NOT NULL,
     finished_at INTEGER NOT NULL,
-    document TEXT NOT NULL
-) STRICT;
-CREATE UNIQUE INDEX finished_by_id ON finished (user_id, id);
+    previous BLOB,
+    document TEXT NOT NULL,
+    PRIMARY KEY (id, user_id)
+) STRICT, WITHOUT ROWID;
 
 -- Rows are never deleted, so that the ids rise without AUTOINCREMENT. A row without a reason is a success. Each points
 -- to the one before about the same user: an index by user would cost every decision one more page of the disk. What is about a
