@@ -361,7 +361,7 @@ fn integer(number: usize) -> i64 {
 
 /// How long a write may wait for its turn before new ones are better sent again: far longer than the slowest sync in
 /// ordinary times, and short enough that who waits behind it is still answered in a quarter of a second.
-const PATIENCE: Duration = Duration::from_millis(50);
+const PATIENCE: Duration = Duration::from_millis(100);
 /// The database's name within its folder.
 pub const FILE: &str = "factord.db";
 /// Its write-ahead log, which SQLite names so.
