@@ -110,25 +110,22 @@ async fn decide(inner: Arc<Inner>, group: Vec<Asked>) {
         Ok(read) => read,
         Err(error) => return refuse(group, &error),
     };
-    let mut writes = Writes::default();
-    let mut undecided = Vec::new();
-    let written = Vec::from_iter(group.into_iter().filter_map(|mut asked| {
+    let (mut writes, mut written) = (Writes::default(), Vec::new());
+    for mut asked in group {
         let Some(stored) = users.get(&asked.user) else {
             asked.job.done(Ok(false));
-            return None;
+            continue;
         };
-        match inner.usual(&mut asked, stored, now) {
-            Ok(Some(usual)) => match writes.add(asked.user, stored, usual) {
-                Ok(()) => return Some(asked),
-                Err(error) => asked.job.done(Err(error)),
-            },
-            Ok(None) => undecided.push(asked),
+        let usual = inner.usual(&mut asked, stored, now);
+        let added = usual.and_then(|usual| {
+            let add = |usual| writes.add(asked.user, stored, usual);
+            usual.map(add).transpose()
+        });
+        match added {
+            Ok(Some(())) => written.push(asked),
+            Ok(None) => decision::spawn(Arc::clone(&inner), asked.user, asked.job),
             Err(error) => asked.job.done(Err(error)),
         }
-        None
-    }));
-    for asked in undecided {
-        decision::spawn(Arc::clone(&inner), asked.user, asked.job);
     }
     if written.is_empty() {
         return;
