@@ -30,7 +30,7 @@ impl Lag {
         }))
     }
 
-    /// For how long nothing has arrived in time, within 10 ms; some milliseconds if nothing is late, zero if nothing is
+    /// For how long nothing has arrived in time, within 25 ms; some milliseconds if nothing is late, zero if nothing is
     /// measured. A burst or a moment without a processor make it as long as they last: only what goes on is overload.
     pub fn behind(&self) -> Duration {
         let in_time = self.0.in_time.load(Ordering::Relaxed);
@@ -82,7 +82,7 @@ impl Default for Lag {
 /// Later than any moment.
 const NOT_MEASURED: u64 = u64::MAX;
 /// How long a byte may take.
-const IN_TIME: Duration = Duration::from_millis(10);
+const IN_TIME: Duration = Duration::from_millis(25);
 const BETWEEN: Duration = Duration::from_millis(5);
 
 #[cfg(test)]
