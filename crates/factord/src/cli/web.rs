@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::response::Response;
-use http::Uri;
 use rand::Rng;
 use url::Url;
 
@@ -16,7 +14,7 @@ use crate::config::Config;
 use crate::delivery::callback::CallbackKeys;
 use crate::delivery::faults::Faults;
 use crate::http::{AppState, Dev, router, turning_away};
-use crate::net::{Lag, Observe, Pressure};
+use crate::net::{Lag, Observe, Pressure, TurnAway};
 use crate::node::Node;
 use crate::telemetry::Telemetry;
 
@@ -28,8 +26,14 @@ pub struct Web {
     pub turn_away: TurnAway,
 }
 
-/// See [`Server::turning_away`](crate::net::Server::turning_away).
-type TurnAway = Box<dyn Fn(&Uri) -> Option<Response> + Send + Sync>;
+impl Web {
+    fn of(node: &Node, state: AppState) -> Self {
+        Self {
+            turn_away: turn_away(node, &state.observe),
+            router: router(state),
+        }
+    }
+}
 
 /// What `factord dev` answers, reached at `address`.
 ///
@@ -43,35 +47,29 @@ pub fn dev(
     faults: Arc<Faults>,
 ) -> anyhow::Result<Web> {
     let dev = Dev::new(Arc::clone(&node.clock), exposed, faults);
-    let state = state(node, telemetry, Url::parse(&format!("http://{address}"))?);
-    Ok(Web {
-        turn_away: turn_away(node, &state.observe),
-        router: router(AppState {
-            dev: Some(Arc::new(dev)),
-            ..state
-        }),
-    })
+    let state = AppState {
+        dev: Some(Arc::new(dev)),
+        ..state(node, telemetry, Url::parse(&format!("http://{address}"))?)
+    };
+    Ok(Web::of(node, state))
 }
 
 /// What `factord serve` answers.
 pub fn serve(node: &Node, telemetry: &Telemetry, config: &Config) -> Web {
-    let state = state(node, telemetry, config.public_url.clone());
-    Web {
-        turn_away: turn_away(node, &state.observe),
-        router: router(AppState {
-            gateways: config.delivery.callback_keys(),
-            body_bytes: config.limits.body_bytes,
-            body_timeout: config.limits.body_timeout,
-            ..state
-        }),
-    }
+    let state = AppState {
+        gateways: config.delivery.callback_keys(),
+        body_bytes: config.limits.body_bytes,
+        body_timeout: config.limits.body_timeout,
+        ..state(node, telemetry, config.public_url.clone())
+    };
+    Web::of(node, state)
 }
 
 fn turn_away(node: &Node, observe: &Observe) -> TurnAway {
     let (store, lag) = (Arc::clone(&node.store), Lag::new());
     tokio::spawn(lag.clone().measure());
     let pressure = Pressure::new(observe.clone(), lag);
-    Box::new(turning_away(observe.clone(), move || {
+    Arc::new(turning_away(observe.clone(), move || {
         pressure.is_too_high(store.is_congested())
     }))
 }

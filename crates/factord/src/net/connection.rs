@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::response::Response;
 use axum::routing::future::RouteFuture;
+use futures_util::future::{Either, Ready, ready};
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -21,11 +22,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tower::Service;
 
-use super::NetSettings;
-use super::TurnAway;
 use super::activity::{Activity, Phase, Watched, WatchedBody};
 use super::forwarded::{OverHttps, PeerAddr};
 use super::tls::Tls;
+use super::{NetSettings, TurnAway};
 
 /// What all connections of a server share.
 pub(super) struct Shared {
@@ -173,14 +173,12 @@ struct Http {
 impl hyper::service::Service<Request<Incoming>> for Http {
     type Response = Response;
     type Error = Infallible;
-    type Future = Handling;
+    type Future = Either<Ready<Result<Response, Infallible>>, Handling>;
 
-    fn call(&self, request: Request<Incoming>) -> Handling {
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
         if let Some(answer) = (self.shared.turn_away)(request.uri()) {
             self.activity.enter(Phase::Idle);
-            return Handling::TurnedAway {
-                answer: Some(answer),
-            };
+            return Either::Left(ready(Ok(answer)));
         }
         self.activity.enter(Phase::Handling);
         let mut request = request.map(|body| WatchedBody::new(body, Arc::clone(&self.activity)));
@@ -195,25 +193,19 @@ impl hyper::service::Service<Request<Incoming>> for Http {
         if https || self.shared.tls.is_some() {
             extensions.insert(OverHttps);
         }
-        Handling::Routed {
+        Either::Right(Handling {
             answer: self.shared.router.clone().call(request),
             activity: Arc::clone(&self.activity),
-        }
+        })
     }
 }
 
 pin_project! {
-    /// A request in the router's hands, or none of its business.
-    #[project = HandlingProjection]
-    enum Handling {
-        Routed {
-            #[pin]
-            answer: RouteFuture<Infallible>,
-            activity: Arc<Activity>,
-        },
-        TurnedAway {
-            answer: Option<Response>,
-        },
+    /// A request in the router's hands.
+    struct Handling {
+        #[pin]
+        answer: RouteFuture<Infallible>,
+        activity: Arc<Activity>,
     }
 }
 
@@ -221,19 +213,12 @@ impl Future for Handling {
     type Output = Result<Response, Infallible>;
 
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.project() {
-            HandlingProjection::Routed { answer, activity } => {
-                let answer = answer.poll(cx);
-                if answer.is_ready() {
-                    activity.enter(Phase::Idle);
-                }
-                answer
-            }
-            HandlingProjection::TurnedAway { answer } => match answer.take() {
-                Some(answer) => Poll::Ready(Ok(answer)),
-                None => Poll::Pending,
-            },
+        let this = self.project();
+        let answer = this.answer.poll(cx);
+        if answer.is_ready() {
+            this.activity.enter(Phase::Idle);
         }
+        answer
     }
 }
 

@@ -115,7 +115,7 @@ pub struct Server {
 }
 
 /// The answer to a request that the router is not to see, by where it goes.
-type TurnAway = Arc<dyn Fn(&Uri) -> Option<Response> + Send + Sync>;
+pub type TurnAway = Arc<dyn Fn(&Uri) -> Option<Response> + Send + Sync>;
 
 impl Server {
     /// Reads the certificate, if there is one, and listens.
@@ -146,14 +146,8 @@ impl Server {
 
     /// Answers requests for which `turn_away` has an answer by that, before anything else is made of them; it is asked by
     /// each request.
-    pub fn turning_away(
-        self,
-        turn_away: impl Fn(&Uri) -> Option<Response> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            turn_away: Arc::new(turn_away),
-            ..self
-        }
+    pub fn turning_away(self, turn_away: TurnAway) -> Self {
+        Self { turn_away, ..self }
     }
 
     /// The address that is listened on, with the real port.

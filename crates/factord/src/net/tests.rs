@@ -35,10 +35,10 @@ async fn requests_on_one_connection_are_answered_in_order_also_when_they_come_at
 #[tokio::test]
 async fn what_is_turned_away_never_reaches_a_handler_and_the_connection_goes_on() {
     let server = Server::bind(settings()).await.unwrap();
-    let server = server.turning_away(|uri| {
+    let server = server.turning_away(Arc::new(|uri| {
         let answer = || Response::builder().status(503).body(Body::from("later"));
         (uri.path() == "/length").then(|| answer().unwrap())
-    });
+    }));
     let server = serve(server, routes());
     let mut client = server.connect().await;
     for body in ["", "a body that nobody reads"] {

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rand::CryptoRng;
 use uuid::Uuid;
 
 use super::database::{Kind, NOW};
@@ -13,6 +14,7 @@ use super::users::{StoredUser, json};
 use super::{Inner, decision};
 use crate::audit::Event;
 use crate::clock::{self, Timestamp};
+use crate::mfa::Core;
 use crate::mfa::decision::{Effects, Reads};
 use crate::mfa::hardware::Known;
 use crate::mfa::history::History;
@@ -110,13 +112,14 @@ async fn decide(inner: Arc<Inner>, group: Vec<Asked>) {
         Ok(read) => read,
         Err(error) => return refuse(group, &error),
     };
+    let (core, rng) = (inner.cores.current(), &mut clock::system_rng());
     let (mut writes, mut written) = (Writes::default(), Vec::new());
     for mut asked in group {
         let Some(stored) = users.get(&asked.user) else {
             asked.job.done(Ok(false));
             continue;
         };
-        let usual = inner.usual(&mut asked, stored, now);
+        let usual = usual(&mut asked, stored, &core, now, rng);
         let added = usual.and_then(|usual| {
             let add = |usual| writes.add(asked.user, stored, usual);
             usual.map(add).transpose()
@@ -150,6 +153,36 @@ async fn decide(inner: Arc<Inner>, group: Vec<Asked>) {
     }
 }
 
+/// Decides; `None` if it reads or writes more than a statement for all provides for.
+fn usual(
+    asked: &mut Asked,
+    stored: &StoredUser,
+    core: &Core,
+    now: Timestamp,
+    rng: &mut dyn CryptoRng,
+) -> Result<Option<Usual>, StoreError> {
+    let mut user = stored.parse(asked.user)?;
+    let Reads {
+        destination,
+        finished,
+        hardware,
+    } = asked.job.reads(core, &user);
+    let elsewhere = finished.is_some_and(|id| !user.mfa.has_pending(id));
+    if elsewhere || destination.is_some() || !hardware.is_empty() {
+        return Ok(None);
+    }
+    let mut known = Known::new();
+    let state = State {
+        user: &mut user,
+        history: &mut History::default(),
+        hardware: &mut known,
+        finished: None,
+    };
+    let effects = deciding::run(&mut *asked.job, state, core, now.into(), rng);
+    let changes_more = !known.is_empty() || json(&user.profile)? != stored.profile;
+    Ok(Usual::of(effects, user).filter(|_| !changes_more))
+}
+
 fn refuse(group: Vec<Asked>, error: &StoreError) {
     for asked in group {
         asked.job.done(Err(error.clone()));
@@ -178,37 +211,6 @@ impl Inner {
         Ok((users, now))
     }
 
-    /// Decides; `None` if it reads or writes more than a statement for all provides for.
-    fn usual(
-        &self,
-        asked: &mut Asked,
-        stored: &StoredUser,
-        now: Timestamp,
-    ) -> Result<Option<Usual>, StoreError> {
-        let mut user = stored.parse(asked.user)?;
-        let core = self.cores.current();
-        let Reads {
-            destination,
-            finished,
-            hardware,
-        } = asked.job.reads(&core, &user);
-        let elsewhere = finished.is_some_and(|id| !user.mfa.has_pending(id));
-        if elsewhere || destination.is_some() || !hardware.is_empty() {
-            return Ok(None);
-        }
-        let mut known = Known::new();
-        let state = State {
-            user: &mut user,
-            history: &mut History::default(),
-            hardware: &mut known,
-            finished: None,
-        };
-        let rng = &mut clock::system_rng();
-        let effects = deciding::run(&mut *asked.job, state, &core, now.into(), rng);
-        let changes_more = !known.is_empty() || json(&user.profile)? != stored.profile;
-        Ok(Usual::of(effects, user).filter(|_| !changes_more))
-    }
-
     /// Writes what was decided, and gives the users for whom it was written: what was read of the others is stale, or becoming
     /// so.
     async fn write_together(
@@ -216,38 +218,25 @@ impl Inner {
         writes: &Writes,
         now: Timestamp,
     ) -> Result<HashSet<i64>, Failure> {
-        let Writes {
-            users,
-            versions,
-            documents,
-            expiries,
-            events_before,
-            devices,
-            actions,
-            reasons,
-            finished_by,
-            finished,
-            finished_documents,
-        } = writes;
         let now = now.seconds();
-        let (sql, count) = if finished.is_empty() {
+        let (sql, count) = if writes.finished.is_empty() {
             ([WRITE, KEPT].concat(), VALUES - 3)
         } else {
             ([WRITE, ENDED, KEPT].concat(), VALUES)
         };
         let values: [&(dyn tokio_postgres::types::ToSql + Sync); VALUES] = [
             &now,
-            users,
-            versions,
-            documents,
-            expiries,
-            events_before,
-            devices,
-            actions,
-            reasons,
-            finished_by,
-            finished,
-            finished_documents,
+            &writes.users,
+            &writes.versions,
+            &writes.documents,
+            &writes.expiries,
+            &writes.events_before,
+            &writes.devices,
+            &writes.actions,
+            &writes.reasons,
+            &writes.finished_by,
+            &writes.finished,
+            &writes.finished_documents,
         ];
         let rows = self.db.once(Kind::Write, &sql, &values[..count]).await?;
         let ids = rows.iter().map(|row| row.try_get(0));
