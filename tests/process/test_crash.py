@@ -2,10 +2,14 @@
 twice. Workers write down what they asked and what they were told; after each restart a small model says for every line
 what must hold now. `FACTORD_CRASHES` is the number of kills (200 by `make test-failover`)."""
 
+import contextlib
 import dataclasses
 import os
+import pathlib
 import random
+import sqlite3
 import threading
+import time
 
 import pytest
 import requests
@@ -14,6 +18,7 @@ from harness import expect, oath
 from harness.people import AUTHENTICATOR, SMS, Device, Person, Totp
 
 CRASHES = int(os.environ.get("FACTORD_CRASHES", "4"))
+CRASHES_WHILE_COPYING = max(1, CRASHES // 10)
 SEED = 20240229
 WORKERS = 6
 UNKNOWN = None  # the request was under way when the server died: it may have happened or not
@@ -150,11 +155,13 @@ class World:
                 self.failures.append(error)
             self.enough.set()
 
-    def run_until_killed(self, seed):
+    def run_until_killed(self, seed, moment=lambda: None):
+        """Kills the server when it has answered enough, and `moment` returns."""
         threads = [threading.Thread(target=self.work, args=(seed * 100 + n,), daemon=True) for n in range(WORKERS)]
         for thread in threads:
             thread.start()
         assert self.enough.wait(60), "the workers got nothing done"
+        moment()
         self.server.kill()
         for thread in threads:
             thread.join(60)
@@ -274,24 +281,79 @@ def crash_server(start_dev):
     return start_dev()
 
 
+@pytest.fixture
+def large_server(start_dev):
+    """One whose file is so large that a thread of its own copies the log into it."""
+    server = start_dev()
+    if server.database:
+        pytest.skip("this is about the log of SQLite")
+    server.stop()
+    file = server.data / "factord.db"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            """WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 70000)
+               INSERT INTO audit_events (at, user_id, action, credential)
+               SELECT 0, 0, 'create_credential', hex(zeroblob(500)) FROM numbers"""
+        )
+    assert file.stat().st_size > 64 << 20
+    return server.restart()
+
+
+def copying(process, into):
+    """Waits until the thread that copies the log of `process` is at work, for `into` seconds by then."""
+    deadline = time.monotonic() + 120
+    thread = None
+    while time.monotonic() < deadline:
+        if thread is None:
+            tasks = pathlib.Path(f"/proc/{process.pid}/task").iterdir()
+            thread = next((task for task in tasks if (task / "comm").read_text() == "store-copier\n"), None)
+            time.sleep(0.001)
+        elif (thread / "stat").read_text().rpartition(")")[2].split()[0] in "RD":
+            time.sleep(into)
+            return
+    raise AssertionError("the log was never copied")
+
+
+def kill_and_check(world, seed, moment=lambda: None):
+    """Gives how many lines were checked, and how many of them are of unknown outcome."""
+    world.run_until_killed(seed, moment)
+    world.server.restart()
+    episodes = [episode for episode in world.episodes if episode.person is not None]
+    for episode in episodes:
+        Model(episode).check()
+    lines = [line for episode in episodes for line in episode.history]
+    return len(lines), sum(line.status is UNKNOWN for line in lines)
+
+
 def test_what_was_acknowledged_survives_kill_9_and_no_code_is_accepted_twice(crash_server):
     world = World(crash_server)
     chance = random.Random(SEED)
     checked = unknown = 0
     for crash in range(CRASHES):
         world.prepare(acknowledgements=chance.randrange(60, 400))
-        world.run_until_killed(crash)
-        crash_server.restart()
-        for episode in world.episodes:
-            if episode.person is None:
-                continue
-            Model(episode).check()
-            checked += len(episode.history)
-            unknown += sum(line.status is UNKNOWN for line in episode.history)
+        lines, unanswered = kill_and_check(world, crash)
+        checked += lines
+        unknown += unanswered
     print(f"\n{CRASHES} kills, {checked} lines checked, {unknown} of unknown outcome, seed {SEED}")
     assert checked > 40 * CRASHES, "there was hardly any load"
     # The kills did hit requests under way; without that the test would prove little.
     assert unknown >= CRASHES
+
+
+def test_kill_9_while_the_log_of_a_large_file_is_copied_loses_nothing(large_server):
+    world = World(large_server)
+    chance = random.Random(SEED)
+    checked = unknown = 0
+    for crash in range(CRASHES_WHILE_COPYING):
+        world.prepare(acknowledgements=1)
+        into = chance.uniform(0, 0.02)
+        lines, unanswered = kill_and_check(world, crash, lambda: copying(large_server.process, into))
+        checked += lines
+        unknown += unanswered
+    with contextlib.closing(sqlite3.connect(large_server.data / "factord.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    print(f"\n{CRASHES_WHILE_COPYING} kills of a large file, {checked} lines checked, {unknown} of unknown outcome, seed {SEED}")
+    assert unknown >= CRASHES_WHILE_COPYING
 
 
 def test_a_kill_right_after_the_answer_loses_nothing(crash_server):
