@@ -1,5 +1,8 @@
 """Fixtures of the black-box suites. A server is shared by the tests of one module; people are never shared."""
 
+import contextlib
+import sqlite3
+
 import pytest
 
 from harness.people import Person
@@ -27,6 +30,24 @@ def start_dev(tmp_path_factory):
     yield start
     for server in started:
         server.discard()
+
+
+@pytest.fixture
+def large_server(start_dev):
+    """One whose file is so large that a thread of its own copies the log into it."""
+    server = start_dev()
+    if server.database:
+        pytest.skip("this is about the log of SQLite")
+    server.stop()
+    file = server.data / "factord.db"
+    with contextlib.closing(sqlite3.connect(file)) as database, database:
+        database.execute(
+            """WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 70000)
+               INSERT INTO audit_events (at, user_id, action, credential)
+               SELECT 0, 0, 'create_credential', hex(zeroblob(500)) FROM numbers"""
+        )
+    assert file.stat().st_size > 64 << 20
+    return server.restart()
 
 
 @pytest.fixture(scope="module")

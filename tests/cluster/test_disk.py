@@ -91,6 +91,32 @@ def test_a_sync_that_fails_stops_the_server_before_it_acknowledges(server, totp)
     expect.accepted(person.verify(device.code(at), device))
 
 
+def test_a_log_that_cannot_be_copied_into_its_file_stays_and_nothing_is_lost(large_server):
+    server, enrolled = large_server, []
+
+    def enrol():
+        person = Person(server)
+        enrolled.append((person, person.enrol_totp()))
+
+    # The beginning of the log is synced once, by the first commit.
+    enrol()
+    with failing(server, "fsync", "EIO") as has_failed:
+        while not has_failed():
+            assert len(enrolled) < 2_000, "no system call has failed"
+            enrol()
+        at = server.clock.fresh_step()
+        person, device = enrolled[-1]
+        code = device.code(at)
+        expect.accepted(person.verify(code, device))
+    assert "the log of the database cannot be copied" in server.stderr_path.read_text(errors="replace")
+    assert server.process.poll() is None
+    server.kill()
+    server.restart()
+    expect.refused_code(person.verify(code, device))
+    for person, device in enrolled:
+        assert person.device_ids() == [device.id]
+
+
 @pytest.mark.parametrize("length", [1, 24, 2000, 4119])
 def test_a_torn_last_page_of_the_log_takes_nothing_that_was_acknowledged(server, totp, length):
     """What a power loss leaves of a write that was under way: a frame that is cut off, or whose sum is wrong."""

@@ -281,24 +281,6 @@ def crash_server(start_dev):
     return start_dev()
 
 
-@pytest.fixture
-def large_server(start_dev):
-    """One whose file is so large that a thread of its own copies the log into it."""
-    server = start_dev()
-    if server.database:
-        pytest.skip("this is about the log of SQLite")
-    server.stop()
-    file = server.data / "factord.db"
-    with contextlib.closing(sqlite3.connect(file)) as database, database:
-        database.execute(
-            """WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 70000)
-               INSERT INTO audit_events (at, user_id, action, credential)
-               SELECT 0, 0, 'create_credential', hex(zeroblob(500)) FROM numbers"""
-        )
-    assert file.stat().st_size > 64 << 20
-    return server.restart()
-
-
 def copying(process, into):
     """Waits until the thread that copies the log of `process` is at work, for `into` seconds by then."""
     deadline = time.monotonic() + 120
