@@ -83,6 +83,7 @@ contract! {
     settings_are_kept,
     clean_up_takes_what_is_old_in_small_steps_and_nothing_else,
     what_expires_unnoticed_is_ended_by_the_clean_up,
+    what_expires_later_is_ended_though_something_earlier_was_completed,
     whatever_lets_somebody_in_can_be_ended_at_once,
     a_working_store_answers_a_ping,
 }
@@ -810,6 +811,26 @@ async fn what_expires_unnoticed_is_ended_by_the_clean_up(world: &World) {
     assert_eq!(world.load(user).await.user.mfa, Mfa::default());
     assert!(world.finished(user, id).await.is_some());
     assert_eq!(world.events(user).await, events);
+    assert_eq!(world.store.clean_up(100).await, Ok(0));
+}
+
+async fn what_expires_later_is_ended_though_something_earlier_was_completed(world: &World) {
+    let (user, first, second) = (
+        world.user("ada").await.id,
+        Uuid::from_u128(1),
+        Uuid::from_u128(2),
+    );
+    world.decide(user, open_verification(first)).await.unwrap();
+    world.clock.advance(60);
+    world.decide(user, open_verification(second)).await.unwrap();
+    world.decide(user, finish(first)).await.unwrap();
+    world.clock.advance(119);
+    world.store.clean_up(100).await.unwrap();
+    assert!(world.load(user).await.user.mfa.has_pending(second));
+    world.clock.advance(1);
+    world.store.clean_up(100).await.unwrap();
+    assert_eq!(world.load(user).await.user.mfa, Mfa::default());
+    assert!(world.finished(user, second).await.is_some());
     assert_eq!(world.store.clean_up(100).await, Ok(0));
 }
 

@@ -5,8 +5,9 @@
 use std::path::Path;
 
 /// Tables that would be distributed, each by which column.
-const DISTRIBUTED: [(&str, &str); 8] = [
+const DISTRIBUTED: [(&str, &str); 9] = [
     ("users", "id"),
+    ("expiries", "user_id"),
     ("finished", "user_id"),
     ("audit_events", "user_id"),
     ("messages", "user_id"),
@@ -27,7 +28,7 @@ const REFERENCE: [&str; 6] = [
 ];
 
 /// Statements without a key: how each begins, and why it may ask every node.
-const EXCEPTIONS: [(&str, &str); 16] = [
+const EXCEPTIONS: [(&str, &str); 17] = [
     (
         "SELECT user_id, expires_at, {NOW} FROM links WHERE token",
         "a link is found by its token: whose it is, is the question",
@@ -60,7 +61,11 @@ const EXCEPTIONS: [(&str, &str); 16] = [
         "WITH moved AS (DELETE FROM messages",
         "only under `factord dev`",
     ),
-    ("SELECT id FROM users WHERE next_expiry", "the clean-up"),
+    ("SELECT at, user_id, coalesce(next_expiry", "the clean-up"),
+    (
+        "DELETE FROM expiries WHERE (at, user_id) IN",
+        "the clean-up",
+    ),
     (
         "DELETE FROM finished WHERE (user_id, id) IN",
         "the clean-up",

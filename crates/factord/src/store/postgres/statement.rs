@@ -227,6 +227,13 @@ impl Parts {
             assign("profile", self.statement.bind(profile.to_owned()));
         }
         self.add(&format!("kept AS (UPDATE users SET {set} {condition})"));
+        if let Some(expiry) = stored.new_expiry(&user.mfa) {
+            let expiry = self.statement.bind(expiry);
+            self.add(&format!(
+                "awaited AS (INSERT INTO expiries (at, user_id) SELECT {expiry}::bigint, kept.id FROM kept
+                 ON CONFLICT DO NOTHING)"
+            ));
+        }
     }
 
     /// Counts refusals once more, each in its newest event. The core counts only what is among the user's few newest.

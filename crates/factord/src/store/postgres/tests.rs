@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio_postgres::Client;
 
-use super::super::contract::{START, command, core, count_of, count_up, open_verification, send};
+use super::super::contract::{
+    START, command, core, count_of, count_up, finish, open_verification, send,
+};
 use super::*;
 use crate::clock::SystemClock;
 use crate::mfa::Core;
@@ -94,6 +96,35 @@ on_postgres! {
         assert!((time(&two).await.since(own.now()) - 100_000).abs() <= 5);
         assert!((two.now().since(own.now()) - 100_000).abs() <= 5);
         assert_eq!(two.clock().offset(), 100_000);
+    }
+
+    async fn nothing_that_most_decisions_change_of_a_user_is_in_an_index(settings: PostgresSettings) {
+        // Else PostgreSQL could not change the row in place, and every index would grow with every login.
+        drop(node(&settings).await);
+        let sql = "SELECT attname::text FROM pg_index JOIN pg_attribute ON attrelid = indrelid AND attnum = ANY (indkey)
+            WHERE indrelid = 'users'::regclass ORDER BY attname";
+        let rows = connect(&settings).await.query(sql, &[]).await.unwrap();
+        let indexed: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+        assert_eq!(indexed, ["email", "external_id", "id", "username"]);
+    }
+
+    async fn the_clean_up_looks_once_at_what_was_to_expire(settings: PostgresSettings) {
+        let store = node(&settings).await;
+        let user = user(&store).await;
+        for number in 1..=3 {
+            let id = Uuid::from_u128(number);
+            decide(&*store, user, open_verification(id)).await.unwrap();
+            decide(&*store, user, finish(id)).await.unwrap();
+        }
+        let expiries = async || {
+            let row = connect(&settings).await.query_one("SELECT count(*) FROM expiries", &[]).await;
+            row.unwrap().get::<_, i64>(0)
+        };
+        assert!((1..=3).contains(&expiries().await));
+        assert_eq!(store.clean_up(100).await, Ok(0));
+        store.set_setting("clock_offset", "1000".to_owned()).await.unwrap();
+        assert_eq!(store.clean_up(1).await, Ok(0));
+        assert_eq!(expiries().await, 0);
     }
 
     async fn a_message_of_one_node_is_heard_by_another(settings: PostgresSettings) {

@@ -1,6 +1,7 @@
 //! Settings, clean-up, and the question whether the database works.
 
 use super::Inner;
+use super::database::Values;
 use super::error::corrupt;
 use super::statement::without_nul;
 use super::users::user_id;
@@ -32,11 +33,7 @@ impl Inner {
     pub async fn clean_up(&self, limit: usize) -> Result<usize, StoreError> {
         let now = self.db.ask_time().await?;
         let limit = super::integer(limit);
-        let sql = "SELECT id FROM users WHERE next_expiry <= $1 ORDER BY next_expiry LIMIT $2";
-        let due = self.db.read(sql, &[&now.seconds(), &limit]).await?;
-        for row in &due {
-            self.decide(user_id(row, 0)?, &mut EndExpired).await?;
-        }
+        let mut deleted = self.end_expired(now, limit).await?;
         let steps = [
             (
                 DELETE_FINISHED,
@@ -49,12 +46,39 @@ impl Inner {
             (DELETE_MESSAGES, UNSENT_KEPT),
             (DELETE_WINDOWS, 0),
         ];
-        let mut deleted = due.len();
         for (sql, kept) in steps {
             let before = now.plus(-kept).seconds();
             deleted += self.db.write(sql, &[&before, &limit]).await?.len();
         }
         Ok(deleted)
+    }
+
+    /// Ends what has expired of at most `limit` users; gives of how many. Most expiries lead to nothing, since what was pending
+    /// was completed before: they are gone through until one does.
+    async fn end_expired(&self, now: Timestamp, limit: i64) -> Result<usize, StoreError> {
+        let mut ended = 0;
+        loop {
+            let values: Values<'_> = &[&now.seconds(), &limit];
+            let rows = self.db.read(DUE_EXPIRIES, values).await?;
+            if rows.is_empty() {
+                return Ok(ended);
+            }
+            let (mut moments, mut users): (Vec<i64>, Vec<i64>) = (Vec::new(), Vec::new());
+            for row in &rows {
+                moments.push(row.try_get(0).map_err(corrupt)?);
+                let user = user_id(row, 1)?;
+                users.push(user.get());
+                if row.try_get(2).map_err(corrupt)? {
+                    self.decide(user, &mut EndExpired).await?;
+                    ended += 1;
+                }
+            }
+            self.db.write(DELETE_EXPIRIES, &[&moments, &users]).await?;
+            let found = super::integer(rows.len());
+            if found < limit || ended > 0 {
+                return Ok(ended);
+            }
+        }
     }
 
     /// Ends all tokens and links, and erases messages.
@@ -120,6 +144,12 @@ const COUNT_REQUESTS: &str = "INSERT INTO rate_windows AS kept (caller, ends, us
         ends = CASE WHEN kept.ends <= $4 THEN excluded.ends ELSE kept.ends END,
         used = CASE WHEN kept.ends <= $4 THEN excluded.used ELSE kept.used + excluded.used END
     RETURNING caller, ends, used";
+const DUE_EXPIRIES: &str = "SELECT at, user_id, coalesce(next_expiry <= $1, false)
+    FROM expiries LEFT JOIN users ON users.id = expiries.user_id WHERE at <= $1 ORDER BY at LIMIT $2";
+/// What is still to be ended stays: the clock of the database may have gone back.
+const DELETE_EXPIRIES: &str = "DELETE FROM expiries WHERE (at, user_id) IN
+    (SELECT * FROM unnest($1::bigint[], $2::bigint[]))
+    AND NOT EXISTS (SELECT FROM users WHERE users.id = expiries.user_id AND users.next_expiry = expiries.at)";
 const DELETE_WINDOWS: &str = "DELETE FROM rate_windows WHERE caller IN
     (SELECT caller FROM rate_windows WHERE ends <= $1 LIMIT $2) RETURNING 1";
 const DELETE_FINISHED: &str = "DELETE FROM finished WHERE (user_id, id) IN

@@ -137,7 +137,7 @@ proptest! {
 }
 
 /// Columns that are not carried, each with the reason.
-const LEFT_OUT: [(&str, &str, &str); 13] = [
+const LEFT_OUT: [(&str, &str, &str); 14] = [
     ("users", "username", "computed from the profile"),
     ("users", "email", "computed from the profile"),
     ("users", "external_id", "computed from the profile"),
@@ -155,6 +155,7 @@ const LEFT_OUT: [(&str, &str, &str); 13] = [
         "last_finished",
         "the order in which one database came to know them",
     ),
+    ("expiries", "*", "computed from what is pending"),
     ("rate_windows", "*", "the requests of the current hour"),
     ("schema_migrations", "*", "the schema of one database"),
     ("sqlite_sequence", "*", "carried as counters"),
@@ -320,6 +321,28 @@ async fn there_and_back_again_nothing_has_changed() {
     assert_eq!(export(&back).await.1, totals);
     let user = open(&back).await.create_user(profile("late")).await;
     assert!(user.is_err(), "a closed database was changed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_pending_in_an_imported_database_expires_there() {
+    let Some(settings) = scratch().await else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let long_ago = Arc::new(ManualClock::at(Timestamp::from_seconds(1_700_000_000)));
+    let store = SqliteStore::open(folder.path(), core(1), long_ago).unwrap();
+    let user = store.create_user(profile("ada")).await.unwrap().id;
+    let id = uuid::Uuid::from_u128(1);
+    decide(&store, user, open_verification(id)).await.unwrap();
+    drop(store);
+    let (bytes, _) = export(&Location::Directory(folder.path().to_owned())).await;
+    let there = Location::Postgres(Box::new(settings));
+    import(&there, &bytes).await;
+    let store = open(&there).await;
+    store.clean_up(100).await.unwrap();
+    let loaded = store.load(user, Some(id)).await.unwrap().unwrap();
+    assert!(!loaded.user.mfa.has_pending(id));
+    assert!(loaded.finished.is_some());
 }
 
 /// A store that was open before goes on to refuse every change, until the database is opened again.

@@ -15,14 +15,22 @@ CREATE TABLE users (
     last_event bigint NOT NULL,
     profile text NOT NULL,
     mfa text NOT NULL,
-    -- When something pending of the user expires first, for the clean-up.
+    -- When something pending of the user expires first, for the clean-up, which finds it by the expiries. No index is on it, nor
+    -- on anything else that most decisions change: so a row is changed in place, and no index grows.
     next_expiry bigint
 ) WITH (fillfactor = 70);
 CREATE SEQUENCE user_ids;
 CREATE UNIQUE INDEX users_by_username ON users (username);
 CREATE INDEX users_by_email ON users (email) WHERE email IS NOT NULL;
-CREATE INDEX users_by_next_expiry ON users (next_expiry) WHERE next_expiry IS NOT NULL;
 CREATE INDEX users_by_external_id ON users (external_id) WHERE external_id IS NOT NULL;
+
+-- When the clean-up has to look at a user: each next_expiry that the user had, whatever became of it. The clean-up deletes
+-- what it has looked at.
+CREATE TABLE expiries (
+    at bigint NOT NULL,
+    user_id bigint NOT NULL,
+    PRIMARY KEY (at, user_id)
+);
 
 -- Registrations and verifications that have ended, readable for a while.
 CREATE TABLE finished (

@@ -46,6 +46,12 @@ pub(super) async fn load(
         batch.push(row);
     }
     insert(transaction, &batch).await?;
+    run(
+        transaction,
+        "INSERT INTO expiries (at, user_id) SELECT next_expiry, id FROM users WHERE next_expiry IS NOT NULL
+         ON CONFLICT DO NOTHING",
+    )
+    .await?;
     // Events are never deleted, so that the newest says which number was given last.
     run(
         transaction,
