@@ -195,9 +195,8 @@ impl Inner {
         &self,
         ids: Vec<i64>,
     ) -> Result<(HashMap<UserId, StoredUser>, Timestamp), StoreError> {
-        let columns = StoredUser::COLUMNS;
         let sql = format!(
-            "SELECT {columns}, {NOW}, id FROM users
+            "SELECT version, last_event, profile, mfa, {NOW}, id FROM users
              WHERE id = ANY ((SELECT $1::bigint[])::bigint[])"
         );
         let rows = self.db.read(&sql, &[&ids]).await?;
@@ -205,8 +204,8 @@ impl Inner {
         let mut users = HashMap::with_capacity(rows.len());
         for row in &rows {
             // Rows that are read later may be of a later second.
-            now = now.max(self.db.time(row, StoredUser::COUNT)?);
-            let id = super::users::user_id(row, StoredUser::COUNT + 2)?;
+            now = now.max(self.db.time(row, 4)?);
+            let id = super::users::user_id(row, 6)?;
             users.insert(id, StoredUser::from_row(row)?);
         }
         Ok((users, now))
@@ -220,7 +219,7 @@ impl Inner {
         now: Timestamp,
     ) -> Result<HashSet<i64>, Failure> {
         let now = now.seconds();
-        let awaited = writes.new_expiries.iter().any(Option::is_some);
+        let awaited = writes.expiries.iter().any(Option::is_some);
         let awaited = if awaited { AWAITED } else { "" };
         let (ended, count) = if writes.finished.is_empty() {
             ("", VALUES - 3)
@@ -234,7 +233,6 @@ impl Inner {
             &writes.versions,
             &writes.documents,
             &writes.expiries,
-            &writes.new_expiries,
             &writes.events_before,
             &writes.devices,
             &writes.actions,
@@ -289,7 +287,6 @@ struct Writes {
     versions: Vec<i64>,
     documents: Vec<String>,
     expiries: Vec<Option<i64>>,
-    new_expiries: Vec<Option<i64>>,
     events_before: Vec<i64>,
     devices: Vec<Option<String>>,
     actions: Vec<&'static str>,
@@ -317,7 +314,6 @@ impl Writes {
         self.documents.push(document);
         self.expiries
             .push(decided.mfa.next_expiry().map(Timestamp::seconds));
-        self.new_expiries.push(stored.new_expiry(&decided.mfa));
         self.events_before.push(stored.last_event);
         self.devices.push(event.device.map(|it| it.to_string()));
         self.actions.push(event.action.as_str());
@@ -337,34 +333,33 @@ const WRITE: &str = "WITH
     decided AS MATERIALIZED (
         SELECT nextval('event_ids') AS event, new.*
         FROM unnest((SELECT $2::bigint[]), (SELECT $3::bigint[]), (SELECT $4::text[]), (SELECT $5::bigint[]),
-                    (SELECT $6::bigint[]), (SELECT $7::bigint[]), (SELECT $8::text[]), (SELECT $9::text[]),
-                    (SELECT $10::text[]))
-             AS new (id, version, mfa, next_expiry, new_expiry, event_before, device, action, reason)
+                    (SELECT $6::bigint[]), (SELECT $7::text[]), (SELECT $8::text[]), (SELECT $9::text[]))
+             AS new (id, version, mfa, next_expiry, event_before, device, action, reason)
         JOIN users ON users.id = new.id AND users.version = new.version
         FOR UPDATE OF users SKIP LOCKED),
     kept AS (
         UPDATE users SET version = users.version + 1, last_event = decided.event, mfa = decided.mfa,
                          next_expiry = decided.next_expiry
         FROM decided WHERE users.id = decided.id AND users.version = decided.version
-        RETURNING users.id, new_expiry, event, event_before, device, action, reason),
+        RETURNING users.id, users.next_expiry, event, event_before, device, action, reason),
     recorded AS (
         INSERT INTO audit_events (id, user_id, at, device, action, reason, count, previous)
         SELECT event, kept.id, $1::bigint, device, action, reason, 1, event_before FROM kept)";
 const AWAITED: &str = ",
     awaited AS (
-        INSERT INTO expiries (at, user_id) SELECT new_expiry, kept.id FROM kept WHERE new_expiry IS NOT NULL
+        INSERT INTO expiries (at, user_id) SELECT next_expiry, kept.id FROM kept WHERE next_expiry IS NOT NULL
         ON CONFLICT DO NOTHING)";
 const ENDED: &str = ",
     ended AS (
         INSERT INTO finished (user_id, id, finished_at, document)
         SELECT kept.id, ending.id, $1::bigint, ending.document
-        FROM kept JOIN unnest((SELECT $11::bigint[]), (SELECT $12::uuid[]), (SELECT $13::text[]))
+        FROM kept JOIN unnest((SELECT $10::bigint[]), (SELECT $11::uuid[]), (SELECT $12::text[]))
              AS ending (user_id, id, document) ON ending.user_id = kept.id)";
 const KEPT: &str = "
     SELECT id FROM kept";
 
 /// What the statement takes; the last three only where something has finished.
-const VALUES: usize = 13;
+const VALUES: usize = 12;
 /// So many groups are on their way at once.
 const LANES: u64 = 2;
 const MOST_TOGETHER: usize = 128;

@@ -227,7 +227,7 @@ impl Parts {
             assign("profile", self.statement.bind(profile.to_owned()));
         }
         self.add(&format!("kept AS (UPDATE users SET {set} {condition})"));
-        if let Some(expiry) = stored.new_expiry(&user.mfa) {
+        if let Some(expiry) = expiry {
             let expiry = self.statement.bind(expiry);
             self.add(&format!(
                 "awaited AS (INSERT INTO expiries (at, user_id) SELECT {expiry}::bigint, kept.id FROM kept

@@ -25,31 +25,17 @@ pub(super) struct StoredUser {
     pub last_event: i64,
     pub profile: String,
     pub mfa: String,
-    /// When something pending expires first, in seconds since 1970.
-    pub next_expiry: Option<i64>,
 }
 
 impl StoredUser {
-    /// What a statement asks for first.
-    pub const COLUMNS: &str = "version, last_event, profile, mfa, next_expiry";
-    /// How many they are.
-    pub const COUNT: usize = 5;
-
-    /// Takes a row that begins with [`Self::COLUMNS`].
+    /// Takes a row that begins with `version, last_event, profile, mfa`.
     pub fn from_row(row: &Row) -> Result<Self, StoreError> {
         Ok(Self {
             version: row.try_get(0).map_err(corrupt)?,
             last_event: row.try_get(1).map_err(corrupt)?,
             profile: row.try_get(2).map_err(corrupt)?,
             mfa: row.try_get(3).map_err(corrupt)?,
-            next_expiry: row.try_get(4).map_err(corrupt)?,
         })
-    }
-
-    /// The moment from which on the clean-up has to look at the user, if a decision has left another one.
-    pub fn new_expiry(&self, decided: &Mfa) -> Option<i64> {
-        let expiry = decided.next_expiry().map(Timestamp::seconds);
-        expiry.filter(|_| expiry != self.next_expiry)
     }
 
     /// Reads the documents.
@@ -70,14 +56,13 @@ pub(super) fn parse(id: UserId, profile: &str, mfa: &str) -> Result<User, StoreE
 impl Inner {
     /// The row of a user, for a decision, and the time of it.
     pub async fn stored(&self, id: UserId) -> Result<Option<(StoredUser, Timestamp)>, StoreError> {
-        let columns = StoredUser::COLUMNS;
-        let sql = format!("SELECT {columns}, {NOW} FROM users WHERE id = $1");
+        let sql =
+            format!("SELECT version, last_event, profile, mfa, {NOW} FROM users WHERE id = $1");
         let rows = self.db.read(&sql, &[&id.get()]).await?;
         let Some(row) = rows.first() else {
             return Ok(None);
         };
-        let now = self.db.time(row, StoredUser::COUNT)?;
-        Ok(Some((StoredUser::from_row(row)?, now)))
+        Ok(Some((StoredUser::from_row(row)?, self.db.time(row, 4)?)))
     }
 
     /// What of a user has finished under this id.
