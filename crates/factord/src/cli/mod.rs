@@ -15,6 +15,7 @@ mod output;
 mod policy;
 mod reload;
 mod restore;
+mod runtime;
 mod serve;
 mod shutdown;
 mod since;
@@ -108,7 +109,7 @@ pub fn run() -> ExitCode {
 
 fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
     let mut builder = match command {
-        Command::Dev(_) | Command::Serve(_) => tokio::runtime::Builder::new_multi_thread(),
+        Command::Dev(_) | Command::Serve(_) => runtime::serving(),
         _ => tokio::runtime::Builder::new_current_thread(),
     };
     builder.enable_all().build()
