@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Measures privacyIDEA 3.14 and factord in turn on this machine, and prints by how much factord is faster.
 #
-#   scripts/bench-peer.sh [SECONDS] [CONNECTIONS...]      default: 12 1 32
+#   scripts/bench-peer.sh [SECONDS] [CONNECTIONS...]      default: 12 1 32; 2 seconds at least
 #
 # privacyIDEA runs as its manual says: gunicorn with 4 workers on a PostgreSQL cluster of its own, synchronous_commit
 # on; 200 HOTP tokens, every code used once and every answer checked. All of it lives in a folder that is deleted at the
@@ -12,6 +12,7 @@ source scripts/bench-postgres.sh
 
 seconds=${1:-12}
 shift || true
+[ "$seconds" -ge 2 ] || fail 'SECONDS must be 2 at least'
 connections=("${@:-1 32}")
 read -ra connections <<<"${connections[*]}"
 need wrk wrk
