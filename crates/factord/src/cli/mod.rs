@@ -79,7 +79,7 @@ enum Command {
 /// Runs the command line of the process, and says how the process should end: 0 done, 1 not done, 2 not understood.
 pub fn run() -> ExitCode {
     let command = Cli::parse().command;
-    let runtime = match runtime(&command) {
+    let runtime = match runtime::of(&command) {
         Ok(runtime) => runtime,
         Err(error) => return output::failed(&error.into()),
     };
@@ -105,14 +105,6 @@ pub fn run() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => output::failed(&error),
     }
-}
-
-fn runtime(command: &Command) -> std::io::Result<tokio::runtime::Runtime> {
-    let mut builder = match command {
-        Command::Dev(_) | Command::Serve(_) => runtime::serving(),
-        _ => tokio::runtime::Builder::new_current_thread(),
-    };
-    builder.enable_all().build()
 }
 
 const EXAMPLES: &str = "\

@@ -1,11 +1,25 @@
-//! The runtime of a service.
+//! The runtime that a command runs in.
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
+
+use super::Command;
+
+/// Of a service, or of a command that soon ends.
+///
+/// # Errors
+/// The system gives no threads or files.
+pub(super) fn of(command: &Command) -> std::io::Result<Runtime> {
+    let mut builder = match command {
+        Command::Dev(_) | Command::Serve(_) => serving(),
+        _ => Builder::new_current_thread(),
+    };
+    builder.enable_all().build()
+}
 
 /// As many workers as there are processors. The store answers from a thread of its own: a worker would look for such answers
 /// only now and then while requests keep coming, so that under overload those who were let in waited for those who are
 /// turned away. So it looks every second time: each request that is let in brings one answer.
-pub(super) fn serving() -> Builder {
+fn serving() -> Builder {
     let mut builder = Builder::new_multi_thread();
     builder.global_queue_interval(2);
     builder
