@@ -66,6 +66,18 @@ impl Measured {
     }
 }
 
+/// Reads how long to measure, in seconds, from the command line.
+///
+/// # Errors
+/// It is no number, or not above 0: nothing would be measured.
+pub fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().map(Duration::try_from_secs_f64);
+    match seconds {
+        Some(Ok(seconds)) if !seconds.is_zero() => Ok(seconds),
+        _ => Err("a number of seconds above 0 is needed".to_owned()),
+    }
+}
+
 /// How many values a histogram holds.
 #[expect(
     clippy::cast_precision_loss,
@@ -224,3 +236,16 @@ async fn gather(
 
 /// When a connection of a closed loop that was shed asks again.
 const COMES_AGAIN: Duration = Duration::from_millis(10);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_measurement_lasts_for_some_time() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1_500)));
+        for text in ["0", "-1", "NaN", "inf", "1e300", "1e-300", "", "a"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+}

@@ -12,7 +12,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::database::Database;
-use crate::load::{Measured, Schedule, closed_loop, count, open_loop};
+use crate::load::{Measured, Schedule, closed_loop, count, open_loop, seconds};
 use crate::population::Turn;
 use crate::report::{Report, Row};
 use crate::scenario::{Scenario, Work};
@@ -31,8 +31,8 @@ pub struct Overload {
     #[arg(long, default_value_t = 3_000)]
     connections: usize,
     /// Seconds of each phase
-    #[arg(long, default_value_t = 8.0)]
-    seconds: f64,
+    #[arg(long, default_value = "8", value_parser = seconds)]
+    seconds: Duration,
     /// Users with a device each: more than there are units, so that nobody has a second turn
     #[arg(long, default_value_t = 1_000_000)]
     devices: usize,
@@ -101,7 +101,7 @@ impl Overload {
     }
 
     async fn measure(&self, server: &Server, report: &Report) -> anyhow::Result<Verdict> {
-        let duration = Duration::from_secs_f64(self.seconds);
+        let duration = self.seconds;
         let recorded = async || {
             let database = server.database().context("no database")?;
             database.successes("complete_verification").await

@@ -10,7 +10,7 @@ use clap::Args;
 use url::Url;
 
 use crate::database::Database;
-use crate::load::{Measured, Schedule, closed_loop, open_loop};
+use crate::load::{Measured, Schedule, closed_loop, open_loop, seconds};
 use crate::report::{Report, Row};
 use crate::scenario::{Scenario, Work};
 use crate::server::{Filling, Server};
@@ -37,8 +37,8 @@ pub struct Suite {
     #[arg(long, value_name = "PER_SECOND")]
     rate: Option<f64>,
     /// Seconds that each measurement lasts
-    #[arg(long, default_value_t = 2.5)]
-    seconds: f64,
+    #[arg(long, default_value = "2.5", value_parser = seconds)]
+    seconds: Duration,
     /// How often the servers are measured in turn; their measurements are added up
     #[arg(long, default_value_t = 2)]
     rounds: usize,
@@ -66,7 +66,6 @@ impl Suite {
     /// If a server cannot be started, or gives an answer that is not what it must be.
     pub async fn run(self) -> anyhow::Result<()> {
         let report = Report::new(self.json, self.record.as_deref())?;
-        let duration = Duration::from_secs_f64(self.seconds);
         let mut devices = self.devices.clone();
         devices.sort_unstable();
         let fewest = devices.first().copied().context("no number of devices")?;
@@ -85,7 +84,7 @@ impl Suite {
         for scenario in &self.scenario {
             for connections in &self.connections {
                 let rows = self
-                    .cell(&servers, *scenario, *connections, duration)
+                    .cell(&servers, *scenario, *connections, self.seconds)
                     .await?;
                 for row in rows {
                     report.row(&row)?;
